@@ -1,0 +1,23 @@
+//! Answers to the `prune` operations.
+
+use crate::image::DeleteItem;
+
+wire! {
+    /// `ContainerPruneResponse`.
+    pub struct Containers {
+        pub containers_deleted: Option<Vec<String>>,
+        pub space_reclaimed: u64,
+    }
+
+    /// `ImagePruneResponse`.
+    pub struct Images {
+        pub images_deleted: Option<Vec<DeleteItem>>,
+        pub space_reclaimed: u64,
+    }
+
+    /// `VolumePruneResponse`.
+    pub struct Volumes {
+        pub volumes_deleted: Vec<String>,
+        pub space_reclaimed: u64,
+    }
+}

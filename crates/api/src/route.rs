@@ -1,0 +1,289 @@
+//! The routes of the Engine API as data, and how a path finds its route.
+//!
+//! A pattern is made of literal words and parameters: `{id}` takes one word, `{name*}` takes one or more words (image
+//! names contain slashes). Every pattern may be prefixed with `/v1.MINOR`.
+
+use crate::version::{ApiVersion, VersionError};
+
+/// HTTP methods that routes use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are their names")]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+}
+
+/// What a route asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table below says which route each one is")]
+pub enum Operation {
+    Ping,
+    Version,
+    Info,
+    Events,
+    DiskUsage,
+    ContainerList,
+    ContainerCreate,
+    ContainerInspect,
+    ContainerTop,
+    ContainerLogs,
+    ContainerStart,
+    ContainerStop,
+    ContainerRestart,
+    ContainerKill,
+    ContainerPause,
+    ContainerUnpause,
+    ContainerRename,
+    ContainerResize,
+    ContainerAttach,
+    ContainerWait,
+    ContainerRemove,
+    ContainerStats,
+    ContainerChanges,
+    ContainerExport,
+    ContainerPrune,
+    ExecCreate,
+    ExecStart,
+    ExecInspect,
+    ExecResize,
+    ImageList,
+    ImageCreate,
+    ImageLoad,
+    ImageSave,
+    ImageInspect,
+    ImageHistory,
+    ImageTag,
+    ImageRemove,
+    ImagePrune,
+    VolumeList,
+    VolumeCreate,
+    VolumeInspect,
+    VolumeRemove,
+    VolumePrune,
+    NetworkList,
+    NetworkInspect,
+    /// Part of a swarm, which this engine never joins: 503.
+    Swarm,
+    /// Known to Docker, not offered by this engine: 501.
+    Unsupported,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Method.
+    pub method: Method,
+    /// Pattern without the version.
+    pub path: &'static str,
+    /// Meaning.
+    pub operation: Operation,
+    /// First API version that has it.
+    pub since: ApiVersion,
+}
+
+use Method::{Delete, Get, Head, Post, Put};
+use Operation as O;
+
+const fn row(method: Method, path: &'static str, operation: Operation) -> Route {
+    Route { method, path, operation, since: ApiVersion::MINIMUM }
+}
+
+const fn since(minor: u16, method: Method, path: &'static str, operation: Operation) -> Route {
+    Route { method, path, operation, since: ApiVersion(minor) }
+}
+
+/// All routes. The first row that matches counts.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = &[
+    row(Get,    "/_ping",                        O::Ping),
+    row(Head,   "/_ping",                        O::Ping),
+    row(Get,    "/version",                      O::Version),
+    row(Get,    "/info",                         O::Info),
+    row(Get,    "/events",                       O::Events),
+
+    row(Get,    "/containers/json",              O::ContainerList),
+    row(Post,   "/containers/create",            O::ContainerCreate),
+    since(25, Post, "/containers/prune",         O::ContainerPrune),
+    row(Get,    "/containers/{id}/json",         O::ContainerInspect),
+    row(Get,    "/containers/{id}/top",          O::ContainerTop),
+    row(Get,    "/containers/{id}/logs",         O::ContainerLogs),
+    row(Post,   "/containers/{id}/start",        O::ContainerStart),
+    row(Post,   "/containers/{id}/stop",         O::ContainerStop),
+    row(Post,   "/containers/{id}/restart",      O::ContainerRestart),
+    row(Post,   "/containers/{id}/kill",         O::ContainerKill),
+    row(Post,   "/containers/{id}/pause",        O::ContainerPause),
+    row(Post,   "/containers/{id}/unpause",      O::ContainerUnpause),
+    row(Post,   "/containers/{id}/rename",       O::ContainerRename),
+    row(Post,   "/containers/{id}/resize",       O::ContainerResize),
+    row(Post,   "/containers/{id}/attach",       O::ContainerAttach),
+    row(Post,   "/containers/{id}/wait",         O::ContainerWait),
+    row(Delete, "/containers/{id}",              O::ContainerRemove),
+    row(Post,   "/containers/{id}/exec",         O::ExecCreate),
+    row(Post,   "/exec/{id}/start",              O::ExecStart),
+    row(Post,   "/exec/{id}/resize",             O::ExecResize),
+    row(Get,    "/exec/{id}/json",               O::ExecInspect),
+    row(Get,    "/containers/{id}/changes",      O::ContainerChanges),
+    row(Get,    "/containers/{id}/export",       O::ContainerExport),
+    row(Get,    "/containers/{id}/stats",        O::ContainerStats),
+    row(Get,    "/containers/{id}/attach/ws",    O::Unsupported),
+    row(Post,   "/containers/{id}/update",       O::Unsupported),
+    row(Head,   "/containers/{id}/archive",      O::Unsupported),
+    row(Get,    "/containers/{id}/archive",      O::Unsupported),
+    row(Put,    "/containers/{id}/archive",      O::Unsupported),
+    row(Get,    "/containers/{id}/checkpoints",  O::Unsupported),
+    row(Post,   "/containers/{id}/checkpoints",  O::Unsupported),
+    row(Post,   "/commit",                       O::Unsupported),
+
+    row(Get,    "/images/json",                  O::ImageList),
+    row(Get,    "/images/search",                O::Unsupported),
+    row(Get,    "/images/get",                   O::ImageSave),
+    row(Post,   "/images/create",                O::ImageCreate),
+    row(Post,   "/images/load",                  O::ImageLoad),
+    since(25, Post, "/images/prune",             O::ImagePrune),
+    row(Get,    "/images/{name*}/get",           O::ImageSave),
+    row(Get,    "/images/{name*}/history",       O::ImageHistory),
+    row(Get,    "/images/{name*}/json",          O::ImageInspect),
+    row(Post,   "/images/{name*}/push",          O::Unsupported),
+    row(Post,   "/images/{name*}/tag",           O::ImageTag),
+    row(Delete, "/images/{name*}",               O::ImageRemove),
+    since(30, Get, "/distribution/{name*}/json", O::Unsupported),
+    row(Post,   "/auth",                         O::Unsupported),
+    row(Post,   "/build",                        O::Unsupported),
+    since(31, Post, "/build/prune",              O::Unsupported),
+    since(39, Post, "/build/cancel",             O::Unsupported),
+    since(31, Post, "/session",                  O::Unsupported),
+    since(39, Post, "/grpc",                     O::Unsupported),
+    since(25, Get,  "/system/df",                O::DiskUsage),
+
+    row(Get,    "/volumes",                      O::VolumeList),
+    row(Post,   "/volumes/create",               O::VolumeCreate),
+    since(25, Post, "/volumes/prune",            O::VolumePrune),
+    row(Get,    "/volumes/{name*}",              O::VolumeInspect),
+    since(42, Put, "/volumes/{name*}",           O::Unsupported),
+    row(Delete, "/volumes/{name*}",              O::VolumeRemove),
+
+    row(Get,    "/networks",                     O::NetworkList),
+    row(Get,    "/networks/",                    O::NetworkList),
+    row(Post,   "/networks/create",              O::Unsupported),
+    since(25, Post, "/networks/prune",           O::Unsupported),
+    row(Get,    "/networks/{id*}",               O::NetworkInspect),
+    row(Post,   "/networks/{id*}/connect",       O::Unsupported),
+    row(Post,   "/networks/{id*}/disconnect",    O::Unsupported),
+    row(Delete, "/networks/{id*}",               O::Unsupported),
+
+    row(Post,   "/swarm/init",                   O::Unsupported),
+    row(Post,   "/swarm/join",                   O::Unsupported),
+    row(Get,    "/swarm",                        O::Swarm),
+    row(Get,    "/swarm/unlockkey",              O::Swarm),
+    row(Post,   "/swarm/{action}",               O::Swarm),
+    row(Get,    "/services",                     O::Swarm),
+    row(Get,    "/services/{id*}",               O::Swarm),
+    row(Post,   "/services/{id*}",               O::Swarm),
+    row(Delete, "/services/{id*}",               O::Swarm),
+    row(Get,    "/nodes",                        O::Swarm),
+    row(Get,    "/nodes/{id*}",                  O::Swarm),
+    row(Post,   "/nodes/{id*}",                  O::Swarm),
+    row(Delete, "/nodes/{id*}",                  O::Swarm),
+    row(Get,    "/tasks",                        O::Swarm),
+    row(Get,    "/tasks/{id*}",                  O::Swarm),
+    since(25, Get,    "/secrets",                O::Swarm),
+    since(25, Get,    "/secrets/{id*}",          O::Swarm),
+    since(25, Post,   "/secrets/{id*}",          O::Swarm),
+    since(25, Delete, "/secrets/{id*}",          O::Swarm),
+    since(30, Get,    "/configs",                O::Swarm),
+    since(30, Get,    "/configs/{id*}",          O::Swarm),
+    since(30, Post,   "/configs/{id*}",          O::Swarm),
+    since(30, Delete, "/configs/{id*}",          O::Swarm),
+    since(25, Get,    "/plugins",                O::Unsupported),
+    since(25, Get,    "/plugins/{name*}",        O::Unsupported),
+    since(25, Post,   "/plugins/{name*}",        O::Unsupported),
+    since(25, Delete, "/plugins/{name*}",        O::Unsupported),
+];
+
+/// A path that found its route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// The row.
+    pub route: &'static Route,
+    /// The version of the path, or the newest.
+    pub version: ApiVersion,
+    /// What the parameter took, still percent-encoded; empty when the pattern has none.
+    pub parameter: &'a str,
+}
+
+/// Finds the route of a raw request path. `Ok(None)` is "page not found".
+///
+/// # Errors
+/// [`VersionError`] when the path begins with a version outside of the supported range.
+pub fn find(method: Method, path: &str) -> Result<Option<Found<'_>>, VersionError> {
+    let (version, path) = split_version(path)?;
+    let found = ROUTES.iter().find_map(|route| {
+        let matches = route.method == method && route.since <= version;
+        let parameter = if matches { match_pattern(route.path, path)? } else { return None };
+        Some(Found { route, version, parameter })
+    });
+    Ok(found)
+}
+
+fn split_version(path: &str) -> Result<(ApiVersion, &str), VersionError> {
+    let unversioned = Ok((ApiVersion::MAXIMUM, path));
+    let Some(rest) = path.strip_prefix("/v") else { return unversioned };
+    let end = rest.find('/').unwrap_or(rest.len());
+    match ApiVersion::parse(&rest[..end]) {
+        None => unversioned,
+        Some(version) => Ok((version?, &rest[end..])),
+    }
+}
+
+/// Matches one pattern; yields what its parameter took.
+fn match_pattern<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let Some((prefix, rest)) = pattern.split_once('{') else {
+        return (pattern == path).then_some("");
+    };
+    let (parameter, suffix) = rest.split_once('}')?;
+    let taken = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    let many = parameter.ends_with('*');
+    (!taken.is_empty() && (many || !taken.contains('/'))).then_some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operation(method: Method, path: &str) -> Option<(Operation, &str, u16)> {
+        find(method, path).expect("version").map(|found| (found.route.operation, found.parameter, found.version.0))
+    }
+
+    #[test]
+    fn paths_find_their_routes() {
+        assert_eq!(operation(Get, "/v1.41/containers/json"), Some((O::ContainerList, "", 41)));
+        assert_eq!(operation(Get, "/containers/abc/json"), Some((O::ContainerInspect, "abc", 51)));
+        assert_eq!(operation(Get, "/v1.30/images/a/b:1/json"), Some((O::ImageInspect, "a/b:1", 30)));
+        assert_eq!(operation(Delete, "/images/127.0.0.1:5000/a"), Some((O::ImageRemove, "127.0.0.1:5000/a", 51)));
+        assert_eq!(operation(Get, "/images/json"), Some((O::ImageList, "", 51)));
+        assert_eq!(operation(Head, "/_ping"), Some((O::Ping, "", 51)));
+        assert_eq!(operation(Get, "/v1.24/services"), Some((O::Swarm, "", 24)));
+        for (method, path) in [
+            (Get, "/nothing"),
+            (Post, "/containers/json"),
+            (Get, "/containers//json"),
+            (Get, "/containers/a/b/json"),
+            (Get, "/v1.24/system/df"),
+            (Get, "/vnothing/info"),
+            (Get, "/"),
+        ] {
+            assert_eq!(operation(method, path), None, "{path}");
+        }
+        assert!(find(Get, "/v1.52/info").is_err());
+    }
+
+    #[test]
+    fn every_pattern_has_at_most_one_parameter_and_starts_with_a_slash() {
+        for route in ROUTES {
+            assert!(route.path.starts_with('/') && route.path.matches('{').count() <= 1, "{}", route.path);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `/volumes`.
+
+use std::collections::BTreeMap;
+
+use crate::wire::is_default;
+
+wire! {
+    /// `VolumeUsageData`.
+    pub struct UsageData {
+        pub ref_count: i64,
+        pub size: i64,
+    }
+
+    /// `Volume`.
+    pub struct Volume {
+        #[serde(skip_serializing_if = "is_default")]
+        pub created_at: String,
+        pub driver: String,
+        pub labels: Option<BTreeMap<String, String>>,
+        pub mountpoint: String,
+        pub name: String,
+        pub options: Option<BTreeMap<String, String>>,
+        pub scope: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub usage_data: Option<UsageData>,
+    }
+
+    /// `VolumeListResponse`.
+    pub struct List {
+        pub volumes: Vec<Volume>,
+        pub warnings: Option<Vec<String>>,
+    }
+
+    /// `VolumeCreateRequest`.
+    pub struct CreateRequest {
+        #[serde(skip_serializing_if = "is_default")]
+        pub driver: String,
+        #[serde(skip_serializing_if = "is_default")]
+        pub driver_opts: BTreeMap<String, String>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub labels: BTreeMap<String, String>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub name: String,
+    }
+}

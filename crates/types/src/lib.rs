@@ -1,0 +1,21 @@
+//! Words that every room shares: identifiers, digests, image references, mounts, signals, error kinds.
+//!
+//! Nothing here does I/O. Every type is parsed once, at the edge, and is valid from then on.
+
+mod digest;
+mod duration;
+mod error_kind;
+mod id;
+mod mount;
+mod platform;
+mod reference;
+mod signal;
+
+pub use digest::{Digest, InvalidDigest};
+pub use duration::{InvalidDuration, format_go_duration, parse_go_duration};
+pub use error_kind::{ErrorKind, Kind};
+pub use id::{ContainerId, EndpointId, ExecId, InvalidId, LayerId, NetworkId, SandboxId};
+pub use mount::Mount;
+pub use platform::Platform;
+pub use reference::{InvalidReference, Reference};
+pub use signal::{InvalidSignal, Signal};
