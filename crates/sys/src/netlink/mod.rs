@@ -1,0 +1,17 @@
+//! Netlink without a runtime: messages built by hand, one synchronous socket, and the few requests about links,
+//! addresses and routes that a container engine makes.
+//!
+//! Source: netlink(7), rtnetlink(7), `linux/if_link.h`, `linux/rtnetlink.h`.
+
+mod address;
+mod link;
+mod message;
+mod port;
+mod route;
+mod socket;
+
+pub use address::Address;
+pub use link::{Link, VethPair};
+pub use message::{Attribute, Message, attributes};
+pub use route::{Route, RouteSocket};
+pub use socket::{Protocol, Reply, Socket};

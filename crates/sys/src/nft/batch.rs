@@ -1,0 +1,211 @@
+//! One transaction: all of it happens, or nothing.
+
+use super::expression::{DATA_VALUE, Expression};
+use crate::netlink::Message;
+
+pub(super) const SUBSYSTEM: u16 = (libc::NFNL_SUBSYS_NFTABLES as u16) << 8;
+/// `enum nft_set_elem_list_attributes` and its elements.
+const ELEMENTS: u16 = 3;
+const ELEMENT: u16 = 1;
+const ELEMENT_KEY: u16 = 1;
+const ELEMENT_DATA: u16 = 2;
+/// `NFTA_RULE_USERDATA`.
+pub(super) const RULE_USER_DATA: u16 = 7;
+/// Attributes count their length in 16 bits; an element takes up to 60 bytes.
+const ELEMENTS_PER_MESSAGE: usize = 500;
+
+/// Requests about one IPv4 table, in order.
+#[derive(Clone, Debug)]
+pub struct Batch<'a> {
+    table: &'a str,
+    messages: Vec<Message>,
+    maps: u32,
+}
+
+/// Where a chain sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Before routing.
+    Prerouting,
+    /// Between two devices.
+    Forward,
+    /// From this machine.
+    Output,
+    /// After routing.
+    Postrouting,
+}
+
+/// What a chain is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainKind {
+    /// Filtering.
+    Filter,
+    /// Address translation: sees the first packet of each connection.
+    Nat,
+}
+
+impl<'a> Batch<'a> {
+    /// An empty batch for a table.
+    #[must_use]
+    pub fn new(table: &'a str) -> Self {
+        // nfgenmsg of the batch frame: family unspecified, resource id = the subsystem.
+        let mut begin = Message::new(libc::NFNL_MSG_BATCH_BEGIN as u16, 0);
+        begin.raw(&[0, 0, 0, libc::NFNL_SUBSYS_NFTABLES as u8]);
+        Self { table, messages: vec![begin], maps: 0 }
+    }
+
+    /// Nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.len() == 1
+    }
+
+    /// Makes the table if it is absent.
+    pub fn add_table(&mut self) -> &mut Self {
+        self.push(libc::NFT_MSG_NEWTABLE, libc::NLM_F_CREATE, |message, table| {
+            message.text(1, table).be32(2, 0);
+        })
+    }
+
+    /// Deletes the table with all in it.
+    pub fn delete_table(&mut self) -> &mut Self {
+        self.push(libc::NFT_MSG_DELTABLE, 0, |message, table| {
+            message.text(1, table);
+        })
+    }
+
+    /// Makes a base chain whose packets are accepted at its end.
+    pub fn add_chain(&mut self, name: &str, kind: ChainKind, hook: Hook, priority: i32) -> &mut Self {
+        self.push(libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE, |message, table| {
+            message.text(1, table).text(3, name).nest(4, |place| {
+                place.be32(1, hook.number()).be32(2, priority as u32);
+            });
+            message.be32(5, libc::NF_ACCEPT as u32).text(7, kind.name());
+        })
+    }
+
+    /// Appends a rule to a chain.
+    pub fn add_rule(&mut self, chain: &str, rule: &[Expression]) -> &mut Self {
+        self.push(libc::NFT_MSG_NEWRULE, libc::NLM_F_CREATE | libc::NLM_F_APPEND, |message, table| {
+            message.text(1, table).text(2, chain).nest(4, |list| {
+                for expression in rule {
+                    expression.encode(list);
+                }
+            });
+        })
+    }
+
+    /// Puts a rule before all others of a chain, with a comment.
+    pub fn insert_rule(&mut self, chain: &str, rule: &[Expression], comment: &str) -> &mut Self {
+        self.push(libc::NFT_MSG_NEWRULE, libc::NLM_F_CREATE, |message, table| {
+            message.text(1, table).text(2, chain).nest(4, |list| {
+                for expression in rule {
+                    expression.encode(list);
+                }
+            });
+            message.bytes(RULE_USER_DATA, &comment_data(comment));
+        })
+    }
+
+    /// Makes a map. `key_type` and `value_type` are nft's type numbers (six bits for each part of a concatenation);
+    /// they only tell the `nft` program how to print. Lengths are in bytes, each part padded to four.
+    pub fn add_map(&mut self, name: &str, key: (u32, u32), value: (u32, u32)) -> &mut Self {
+        self.maps += 1;
+        let id = self.maps;
+        self.push(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE, |message, table| {
+            message.text(1, table).text(2, name).be32(3, libc::NFT_SET_MAP as u32);
+            message.be32(4, key.0).be32(5, key.1).be32(6, value.0).be32(7, value.1).be32(10, id);
+        })
+    }
+
+    /// Adds elements to a map; adding one that is there with the same value is fine.
+    pub fn add_elements(&mut self, map: &str, elements: &[(Vec<u8>, Vec<u8>)]) -> &mut Self {
+        for chunk in elements.chunks(ELEMENTS_PER_MESSAGE) {
+            let pairs = chunk.iter().map(|(key, value)| (key, Some(value)));
+            self.elements(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, map, pairs);
+        }
+        self
+    }
+
+    /// Deletes elements of a map by key; one that is absent fails the whole batch with `ENOENT`.
+    pub fn delete_elements(&mut self, map: &str, keys: &[Vec<u8>]) -> &mut Self {
+        for chunk in keys.chunks(ELEMENTS_PER_MESSAGE) {
+            self.elements(libc::NFT_MSG_DELSETELEM, 0, map, chunk.iter().map(|key| (key, None)));
+        }
+        self
+    }
+
+    /// Closes the batch and hands its messages over.
+    pub(super) fn finish(mut self) -> Vec<Message> {
+        // Asked of the last real request: older kernels do not acknowledge the frame itself.
+        if let Some(last) = self.messages.last_mut() {
+            last.add_flags(libc::NLM_F_ACK as u16);
+        }
+        let mut end = Message::new(libc::NFNL_MSG_BATCH_END as u16, 0);
+        end.raw(&[0, 0, 0, libc::NFNL_SUBSYS_NFTABLES as u8]);
+        self.messages.push(end);
+        self.messages
+    }
+
+    fn elements<'e>(
+        &mut self,
+        kind: i32,
+        flags: i32,
+        map: &str,
+        pairs: impl Iterator<Item = (&'e Vec<u8>, Option<&'e Vec<u8>>)>,
+    ) {
+        self.push(kind, flags, |message, table| {
+            message.text(1, table).text(2, map).nest(ELEMENTS, |list| {
+                for (key, value) in pairs {
+                    list.nest(ELEMENT, |element| {
+                        element.nest(ELEMENT_KEY, |data| {
+                            data.bytes(DATA_VALUE, key);
+                        });
+                        if let Some(value) = value {
+                            element.nest(ELEMENT_DATA, |data| {
+                                data.bytes(DATA_VALUE, value);
+                            });
+                        }
+                    });
+                }
+            });
+        });
+    }
+
+    fn push(&mut self, kind: i32, flags: i32, fill: impl FnOnce(&mut Message, &str)) -> &mut Self {
+        let mut message = Message::new(SUBSYSTEM | kind as u16, flags as u16);
+        message.raw(&[libc::AF_INET as u8, 0, 0, 0]);
+        fill(&mut message, self.table);
+        self.messages.push(message);
+        self
+    }
+}
+
+/// A comment in the form that nft and iptables store in a rule's user data: type 0, length, text with its NUL.
+pub(super) fn comment_data(comment: &str) -> Vec<u8> {
+    let mut data = vec![0, comment.len() as u8 + 1];
+    data.extend_from_slice(comment.as_bytes());
+    data.push(0);
+    data
+}
+
+impl Hook {
+    fn number(self) -> u32 {
+        let number = match self {
+            Self::Prerouting => libc::NF_INET_PRE_ROUTING,
+            Self::Forward => libc::NF_INET_FORWARD,
+            Self::Output => libc::NF_INET_LOCAL_OUT,
+            Self::Postrouting => libc::NF_INET_POST_ROUTING,
+        };
+        number as u32
+    }
+}
+
+impl ChainKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Nat => "nat",
+        }
+    }
+}

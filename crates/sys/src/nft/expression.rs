@@ -1,0 +1,209 @@
+//! The expressions that rules are made of.
+
+use crate::netlink::Message;
+
+const EXPRESSION_NAME: u16 = 1;
+const EXPRESSION_DATA: u16 = 2;
+const LIST_ELEMENT: u16 = 1;
+/// `NFTA_DATA_VALUE`.
+pub(super) const DATA_VALUE: u16 = 1;
+const DATA_VERDICT: u16 = 2;
+const VERDICT_CODE: u16 = 1;
+
+/// A 32-bit register, counted from 0 to 15; longer values take several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Register(pub u32);
+
+/// A part of the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// IPv4 source address, the first so many bytes.
+    SourceAddress(u32),
+    /// IPv4 destination address, the first so many bytes.
+    DestinationAddress(u32),
+    /// Destination port of the transport header.
+    DestinationPort,
+}
+
+/// What the kernel knows about the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Name of the incoming device, 16 bytes.
+    InputDevice,
+    /// Name of the outgoing device, 16 bytes.
+    OutputDevice,
+    /// Transport protocol, one byte.
+    TransportProtocol,
+    /// Connection tracking: state bits.
+    ConnectionState,
+    /// Connection tracking: status bits.
+    ConnectionStatus,
+    /// Kind of the destination address in the routing table (`RTN_*`).
+    DestinationKind,
+}
+
+/// How to compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// Equal.
+    Equal = 0,
+    /// Not equal.
+    NotEqual = 1,
+}
+
+/// What becomes of the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Goes on.
+    Accept,
+    /// Vanishes.
+    Drop,
+    /// Leaves this chain.
+    Return,
+}
+
+/// One step of a rule; a rule ends at the first comparison or lookup that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expression {
+    /// Loads a part of the packet.
+    Payload(Field, Register),
+    /// Loads a property.
+    Load(Key, Register),
+    /// Keeps the bits of a mask, in the order they have in the register.
+    Mask(Register, [u8; 4]),
+    /// Compares bytes.
+    Compare(Register, Comparison, Vec<u8>),
+    /// Replaces a key by its value in a map.
+    Lookup {
+        /// Map in the same table.
+        map: &'static str,
+        /// Where the key begins.
+        key: Register,
+        /// Where the value goes.
+        value: Register,
+    },
+    /// Rewrites the destination.
+    DestinationNat {
+        /// Register with the address.
+        address: Register,
+        /// Register with the port.
+        port: Register,
+    },
+    /// Rewrites the source to that of the outgoing device.
+    Masquerade,
+    /// Counts packets and bytes.
+    Counter,
+    /// Ends.
+    Verdict(Verdict),
+}
+
+impl Register {
+    /// The number on the wire: `NFT_REG32_00` is 8.
+    fn number(self) -> u32 {
+        8 + self.0
+    }
+}
+
+impl Expression {
+    /// Appends this expression to a rule's list.
+    pub(super) fn encode(&self, list: &mut Message) {
+        list.nest(LIST_ELEMENT, |element| {
+            element.text(EXPRESSION_NAME, self.name()).nest(EXPRESSION_DATA, |data| self.encode_data(data));
+        });
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Payload(..) => "payload",
+            Self::Load(Key::ConnectionState | Key::ConnectionStatus, _) => "ct",
+            Self::Load(Key::DestinationKind, _) => "fib",
+            Self::Load(..) => "meta",
+            Self::Mask(..) => "bitwise",
+            Self::Compare(..) => "cmp",
+            Self::Lookup { .. } => "lookup",
+            Self::DestinationNat { .. } => "nat",
+            Self::Masquerade => "masq",
+            Self::Counter => "counter",
+            Self::Verdict(_) => "immediate",
+        }
+    }
+
+    /// The attribute numbers are those of the `NFTA_*` enumerations of each expression.
+    fn encode_data(&self, data: &mut Message) {
+        match self {
+            Self::Payload(field, register) => {
+                let (base, offset, length) = field.place();
+                data.be32(1, register.number()).be32(2, base).be32(3, offset).be32(4, length);
+            }
+            Self::Load(key, register) => encode_load(*key, *register, data),
+            Self::Mask(register, mask) => {
+                let number = register.number();
+                data.be32(1, number).be32(2, number).be32(3, 4);
+                data.nest(4, |value| {
+                    value.bytes(DATA_VALUE, mask);
+                });
+                data.nest(5, |value| {
+                    value.u32(DATA_VALUE, 0);
+                });
+            }
+            Self::Compare(register, comparison, bytes) => {
+                data.be32(1, register.number()).be32(2, *comparison as u32).nest(3, |value| {
+                    value.bytes(DATA_VALUE, bytes);
+                });
+            }
+            Self::Lookup { map, key, value } => {
+                data.text(1, map).be32(2, key.number()).be32(3, value.number());
+            }
+            Self::DestinationNat { address, port } => {
+                const NAT_DESTINATION: u32 = 1;
+                data.be32(1, NAT_DESTINATION).be32(2, libc::AF_INET as u32);
+                data.be32(3, address.number()).be32(5, port.number());
+            }
+            Self::Masquerade | Self::Counter => {}
+            Self::Verdict(verdict) => {
+                data.be32(1, 0).nest(2, |value| {
+                    value.nest(DATA_VERDICT, |code| {
+                        code.be32(VERDICT_CODE, verdict.code());
+                    });
+                });
+            }
+        }
+    }
+}
+
+impl Field {
+    /// Header (1 network, 2 transport), offset and length in it.
+    fn place(self) -> (u32, u32, u32) {
+        match self {
+            Self::SourceAddress(length) => (1, 12, length),
+            Self::DestinationAddress(length) => (1, 16, length),
+            Self::DestinationPort => (2, 2, 2),
+        }
+    }
+}
+
+impl Verdict {
+    fn code(self) -> u32 {
+        match self {
+            Self::Accept => libc::NF_ACCEPT as u32,
+            Self::Drop => libc::NF_DROP as u32,
+            Self::Return => libc::NFT_RETURN as u32,
+        }
+    }
+}
+
+fn encode_load(key: Key, register: Register, data: &mut Message) {
+    let number = register.number();
+    match key {
+        Key::InputDevice => data.be32(2, libc::NFT_META_IIFNAME as u32).be32(1, number),
+        Key::OutputDevice => data.be32(2, libc::NFT_META_OIFNAME as u32).be32(1, number),
+        Key::TransportProtocol => data.be32(2, libc::NFT_META_L4PROTO as u32).be32(1, number),
+        Key::ConnectionState => data.be32(2, libc::NFT_CT_STATE as u32).be32(1, number),
+        Key::ConnectionStatus => data.be32(2, libc::NFT_CT_STATUS as u32).be32(1, number),
+        Key::DestinationKind => {
+            const RESULT_ADDRESS_TYPE: u32 = 3;
+            const FLAG_DESTINATION: u32 = 2;
+            data.be32(1, number).be32(2, RESULT_ADDRESS_TYPE).be32(3, FLAG_DESTINATION)
+        }
+    };
+}
