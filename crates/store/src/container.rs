@@ -1,0 +1,316 @@
+//! Container layers: the writable directory on top of an image, and its root file system as data.
+
+use std::ffi::{CStr, CString};
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::mount::MountFlags;
+use types::{ContainerId, Mount};
+
+use crate::driver::{self, Driver, Slot, make_directory, write};
+use crate::state::ContainerLayer;
+use crate::{ChainId, Error, ImageId, Result, Store};
+
+/// A root file system that somebody else mounts.
+#[derive(Clone, Debug)]
+pub struct Rootfs {
+    /// Where the container's root appears (`overlay2/<id>/merged`); exists, empty.
+    pub target: PathBuf,
+    /// What to mount, in order; destinations are absolute on the host. Empty for the vfs driver.
+    pub mounts: Vec<Mount>,
+}
+
+/// The `GraphDriver.Data` member of an inspection. The vfs driver has none of the paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GraphDriverData {
+    /// Colon-joined `diff` directories, topmost first; `None` for a base layer.
+    pub lower_dir: Option<String>,
+    /// `<id>/merged`.
+    pub merged_dir: Option<String>,
+    /// `<id>/diff`.
+    pub upper_dir: Option<String>,
+    /// `<id>/work`.
+    pub work_dir: Option<String>,
+}
+
+/// What the `-init` layer holds, so that mounts over these paths never change the image or the container.
+const INIT_DIRECTORIES: [&CStr; 6] = [c"dev", c"dev/pts", c"dev/shm", c"etc", c"proc", c"sys"];
+const INIT_FILES: [&CStr; 5] = [c".dockerenv", c"dev/console", c"etc/hostname", c"etc/hosts", c"etc/resolv.conf"];
+
+impl Store {
+    /// Makes the writable layer of a container and its `-init` layer on top of `image`.
+    ///
+    /// # Errors
+    /// [`Error::ContainerLayerExists`], [`Error::NoSuchImage`], or the file system's refusal, after which
+    /// nothing is left.
+    pub fn create_layer(&self, container: &ContainerId, image: Option<ImageId>) -> Result<()> {
+        let id = driver::random_id();
+        let init = format!("{id}-init");
+        let parent = {
+            let mut state = self.0.state();
+            let parent = match image {
+                None => None,
+                Some(id) => state.images.get(&id).ok_or_else(|| Error::NoSuchImage(id.to_string()))?.top(),
+            };
+            if state.containers.contains_key(container) {
+                return Err(Error::ContainerLayerExists(container.to_string()));
+            }
+            // Entered first: it keeps the layers below while ours is made.
+            let slot = Slot { id: id.clone(), ..Slot::default() };
+            state.containers.insert(container.clone(), ContainerLayer { slot, init: init.clone(), parent });
+            parent
+        };
+        match self.make_container_layer(container, &id, &init, parent) {
+            Ok(slot) => {
+                if let Some(layer) = self.0.state().containers.get_mut(container) {
+                    layer.slot = slot;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // The first error is the one to report.
+                let _ = self.remove_layer(container);
+                Err(error)
+            }
+        }
+    }
+
+    fn make_container_layer(
+        &self,
+        container: &ContainerId,
+        id: &str,
+        init: &str,
+        parent: Option<ChainId>,
+    ) -> Result<Slot> {
+        let inner = &self.0;
+        let below = {
+            let state = inner.state();
+            parent.and_then(|parent| Some(state.layers.get(&parent)?.slot.clone()))
+        };
+        let lower = below.as_ref().map(Slot::lower_of_child).unwrap_or_default();
+        let init_slot = inner.driver.make(&inner.paths, init, lower)?;
+        let init_diff = inner.driver.diff(&inner.paths, init);
+        if let (Driver::Vfs, Some(below)) = (inner.driver, &below) {
+            crate::copy::copy_tree(&inner.paths.layer(&below.id), &init_diff)?;
+        }
+        fill_init(&init_diff)?;
+        if inner.driver == Driver::Overlay2 {
+            write(&inner.paths.layer(init).join("committed"), b"")?;
+        }
+        let slot = inner.driver.make(&inner.paths, id, init_slot.lower_of_child())?;
+        if inner.driver == Driver::Vfs {
+            crate::copy::copy_tree(&init_diff, &inner.paths.layer(id))?;
+        }
+        let record = inner.paths.mount(container);
+        make_directory(&record, 0o700)?;
+        write(&record.join("mount-id"), id.as_bytes())?;
+        write(&record.join("init-id"), init.as_bytes())?;
+        if let Some(parent) = parent {
+            write(&record.join("parent"), parent.to_string().as_bytes())?;
+        }
+        Ok(slot)
+    }
+
+    /// Takes the mount point away that [`Store::rootfs`] made, once nothing is mounted there. It is made again when
+    /// needed, so a failure is of no consequence.
+    pub fn leave_rootfs(&self, container: &ContainerId) {
+        if self.0.driver == Driver::Vfs {
+            return;
+        }
+        if let Ok(layer) = self.container_layer(container) {
+            let _ = rustix::fs::rmdir(self.0.paths.layer(&layer.slot.id).join("merged"));
+        }
+    }
+
+    /// The root file system of a container as data; makes the empty mount point.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainerLayer`] or the file system's refusal.
+    pub fn rootfs(&self, container: &ContainerId) -> Result<Rootfs> {
+        let layer = self.container_layer(container)?;
+        let directory = self.0.paths.layer(&layer.slot.id);
+        if self.0.driver == Driver::Vfs {
+            return Ok(Rootfs { target: directory, mounts: Vec::new() });
+        }
+        let target = directory.join("merged");
+        match rustix::fs::mkdir(&target, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(source) => return Err(Error::io("mkdir", &target, source)),
+        }
+        let lower: Vec<String> =
+            layer.slot.lower.split(':').map(|link| self.0.paths.layers().join(link).display().to_string()).collect();
+        let mount = Mount {
+            destination: target.display().to_string(),
+            kind: "overlay".to_owned(),
+            source: "overlay".to_owned(),
+            options: vec![
+                format!("lowerdir={}", lower.join(":")),
+                format!("upperdir={}", directory.join("diff").display()),
+                format!("workdir={}", directory.join("work").display()),
+            ],
+        };
+        Ok(Rootfs { target, mounts: vec![mount] })
+    }
+
+    /// Removes the mount point that [`Store::rootfs`] made; call when the container has stopped. Never fails
+    /// visibly: the directory of a container that starts again is made again.
+    pub fn release_rootfs(&self, container: &ContainerId) {
+        if let (Driver::Overlay2, Ok(layer)) = (self.0.driver, self.container_layer(container)) {
+            let _ = self.0.sweeper.take(&[self.0.paths.layer(&layer.slot.id).join("merged")]);
+        }
+    }
+
+    /// Containers that have a layer here; those that the caller does not know it should remove.
+    #[must_use]
+    pub fn container_layers(&self) -> Vec<ContainerId> {
+        self.0.state().containers.keys().cloned().collect()
+    }
+
+    /// Removes a container's layer; the space is free a moment later, see [`Store::settle`]. Removing what is
+    /// not there succeeds.
+    ///
+    /// # Errors
+    /// The file system's refusal.
+    pub fn remove_layer(&self, container: &ContainerId) -> Result<()> {
+        let inner = &self.0;
+        let Some(layer) = inner.state().containers.get(container).cloned() else { return Ok(()) };
+        // The record goes first: what a crash leaves then is swept at the next start.
+        let record = inner.paths.mount(container);
+        let mut parts = vec![record];
+        parts.extend(inner.driver.parts(&inner.paths, &layer.slot.id));
+        parts.extend(inner.driver.parts(&inner.paths, &layer.init));
+        inner.sweeper.take(&parts)?;
+        inner.state().containers.remove(container);
+        if let Some(parent) = layer.parent {
+            // The last user of layers whose image was removed by force.
+            self.collect(parent);
+        }
+        Ok(())
+    }
+
+    /// Bytes that the container has written (`SizeRw`).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainerLayer`] or the file system's refusal.
+    pub fn layer_size(&self, container: &ContainerId) -> Result<u64> {
+        let layer = self.container_layer(container)?;
+        match self.0.driver {
+            Driver::Overlay2 => crate::changes::tree_size(&self.0.paths.layer(&layer.slot.id).join("diff")),
+            Driver::Vfs => {
+                let size = |id: &str| crate::changes::tree_size(&self.0.paths.layer(id));
+                Ok(size(&layer.slot.id)?.saturating_sub(size(&layer.init)?))
+            }
+        }
+    }
+
+    /// Driver paths of a container for `inspect`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainerLayer`].
+    pub fn graph_driver_data(&self, container: &ContainerId) -> Result<GraphDriverData> {
+        Ok(self.driver_data(&self.container_layer(container)?.slot))
+    }
+
+    /// Driver paths of an image layer for `inspect`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLayer`].
+    pub fn graph_driver_data_of_chain(&self, chain: &ChainId) -> Result<GraphDriverData> {
+        let state = self.0.state();
+        let entry = state.layers.get(chain).ok_or_else(|| Error::NoSuchLayer(chain.to_string()))?;
+        Ok(self.driver_data(&entry.slot))
+    }
+
+    fn driver_data(&self, slot: &Slot) -> GraphDriverData {
+        if self.0.driver == Driver::Vfs {
+            return GraphDriverData::default();
+        }
+        let directory = self.0.paths.layer(&slot.id);
+        let of = |name: &str| Some(directory.join(name).display().to_string());
+        let resolve = |link: &str| {
+            let link = self.0.paths.layers().join(link);
+            // The link is ours and always reads `../<layer>/diff`.
+            let target = fs::read_link(&link).ok();
+            let target = target.as_ref().and_then(|target| target.strip_prefix("..").ok());
+            target.map_or(link.clone(), |target| self.0.paths.layers().join(target)).display().to_string()
+        };
+        let lower: Vec<String> = slot.lower.split(':').filter(|link| !link.is_empty()).map(resolve).collect();
+        GraphDriverData {
+            lower_dir: (!lower.is_empty()).then(|| lower.join(":")),
+            merged_dir: of("merged"),
+            upper_dir: of("diff"),
+            work_dir: of("work"),
+        }
+    }
+
+    /// Runs `work` with a descriptor of the container's complete root file system, mounted privately for the
+    /// duration: for `cp`, `export`, copy-up and account look-ups of containers that do not run.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContainerLayer`] or the kernel's refusal to mount.
+    pub fn with_rootfs<T: Send>(
+        &self,
+        container: &ContainerId,
+        work: impl FnOnce(BorrowedFd<'_>) -> T + Send,
+    ) -> Result<T> {
+        let layer = self.container_layer(container)?;
+        if self.0.driver == Driver::Vfs {
+            let root = open_directory(&self.0.paths.layer(&layer.slot.id))?;
+            return Ok(work(root.as_fd()));
+        }
+        let options = format!("lowerdir={},upperdir={id}/diff,workdir={id}/work", layer.slot.lower, id = layer.slot.id);
+        self.with_overlay(&options, work)
+    }
+
+    /// Mounts an overlay with options relative to the driver's directory, where nobody else sees it.
+    pub(crate) fn with_overlay<T: Send>(
+        &self,
+        options: &str,
+        work: impl FnOnce(BorrowedFd<'_>) -> T + Send,
+    ) -> Result<T> {
+        let layers = self.0.paths.layers();
+        let failed = |source: rustix::io::Errno| Error::io("mount overlay in", layers, source);
+        let options = CString::new(options).map_err(|_| failed(rustix::io::Errno::INVAL))?;
+        // Any directory will do as a mount point; in the new namespace nobody misses what is below it.
+        let point = self.0.paths.tmp();
+        sys::private_mounts::with_private_mounts(|| {
+            rustix::process::chdir(layers).map_err(failed)?;
+            rustix::mount::mount("overlay", &point, "overlay", MountFlags::empty(), options.as_c_str())
+                .map_err(failed)?;
+            let root = open_directory(&point)?;
+            Ok(work(root.as_fd()))
+        })
+        .map_err(|source| Error::io("unshare mounts for", layers, source))?
+    }
+
+    pub(crate) fn container_layer(&self, container: &ContainerId) -> Result<ContainerLayer> {
+        let state = self.0.state();
+        state.containers.get(container).cloned().ok_or_else(|| Error::NoSuchContainerLayer(container.to_string()))
+    }
+}
+
+/// Makes the fixed content of an `-init` layer with one system call each.
+fn fill_init(diff: &Path) -> Result<()> {
+    let root = open_directory(diff)?;
+    let failed = |name: &CStr, source| Error::io("create", diff.join(name.to_string_lossy().as_ref()), source);
+    let present = |made: rustix::io::Result<()>| match made {
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        other => other,
+    };
+    for name in INIT_DIRECTORIES {
+        present(rustix::fs::mkdirat(&root, name, Mode::from_raw_mode(0o755))).map_err(|e| failed(name, e))?;
+    }
+    for name in INIT_FILES {
+        let made = rustix::fs::mknodat(&root, name, FileType::RegularFile, Mode::from_raw_mode(0o755), 0);
+        present(made).map_err(|e| failed(name, e))?;
+    }
+    let name = c"etc/mtab";
+    present(rustix::fs::symlinkat(c"/proc/mounts", &root, name)).map_err(|e| failed(name, e))
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|source| Error::io("open", path, source))
+}

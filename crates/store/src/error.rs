@@ -1,0 +1,190 @@
+//! What can go wrong here. Texts that reach users are Docker's.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use types::{Digest, ErrorKind, InvalidDigest, InvalidReference, Kind};
+
+use crate::DiffId;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call on a path failed.
+    #[error("{action} {}", .path.display())]
+    Io {
+        /// The verb, for example `open`.
+        action: &'static str,
+        /// What it was applied to.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The disk is full.
+    #[error("{action} {}: no space left on device", .path.display())]
+    NoSpace {
+        /// The verb, for example `write`.
+        action: &'static str,
+        /// What it was applied to.
+        path: PathBuf,
+    },
+    /// Reading the incoming stream failed.
+    #[error("read the incoming stream")]
+    Stream(#[source] io::Error),
+    /// No image of that name or id.
+    #[error("No such image: {0}")]
+    NoSuchImage(String),
+    /// The image name is malformed.
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+    /// A digest is malformed.
+    #[error(transparent)]
+    Digest(#[from] InvalidDigest),
+    /// The content of a layer is not what its digest says.
+    #[error("filesystem layer verification failed for digest {0}")]
+    LayerVerification(Digest),
+    /// A layer of an archive unpacks to something else than its image says.
+    #[error("invalid diffID for layer {index}: expected \"{expected}\", got \"{found}\"")]
+    DiffId {
+        /// Which layer of the image, from the bottom; 0 where that is not known.
+        index: usize,
+        /// As the image says.
+        expected: DiffId,
+        /// As unpacked.
+        found: DiffId,
+    },
+    /// The configuration document and the manifest disagree about the number of layers.
+    #[error("invalid manifest, layers length mismatch: expected {expected}, got {actual}")]
+    LayerCount {
+        /// In the manifest.
+        actual: usize,
+        /// In the configuration.
+        expected: usize,
+    },
+    /// A record or document does not parse.
+    #[error("invalid {what}: {reason}")]
+    Document {
+        /// Which document.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The archive is not one that `load` or `import` takes.
+    #[error("{0}")]
+    Archive(ArchiveProblem),
+    /// More layers than overlay mounts take.
+    #[error("max depth exceeded")]
+    MaxDepth,
+    /// No layer with this chain id.
+    #[error("layer does not exist: {0}")]
+    NoSuchLayer(String),
+    /// No container layer for this container.
+    #[error("no such container layer: {0}")]
+    NoSuchContainerLayer(String),
+    /// The container has a layer already.
+    #[error("mount name already exists: {0}")]
+    ContainerLayerExists(String),
+    /// The image cannot be removed.
+    #[error("conflict: unable to {verb} {name} ({remedy}) - {reason}")]
+    RemoveConflict {
+        /// `remove repository reference` or `delete`.
+        verb: &'static str,
+        /// Name or short id.
+        name: String,
+        /// `must force` or `cannot be forced`.
+        remedy: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The storage driver is not one of ours.
+    #[error("graphdriver {0:?} is not supported: use overlay2 or vfs")]
+    UnknownDriver(String),
+    /// overlay2 was asked for and the kernel or file system cannot do it.
+    #[error("driver not supported: overlay2 cannot be mounted on {}; use vfs", .0.display())]
+    OverlayUnavailable(PathBuf),
+    /// No volume of that name.
+    #[error("get {0}: no such volume")]
+    NoSuchVolume(String),
+    /// Characters that volume names may not have.
+    #[error(
+        "create {0}: {0:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
+    )]
+    VolumeName(String),
+    /// The volume name is one character long.
+    #[error("create {0}: volume name is too short, names should be at least two alphanumeric characters")]
+    VolumeNameTooShort(String),
+    /// A container uses it.
+    #[error("remove {name}: volume is in use - [{}]", .users.join(", "))]
+    VolumeInUse {
+        /// The volume.
+        name: String,
+        /// Container ids.
+        users: Vec<String>,
+    },
+    /// Not a volume driver of this engine.
+    #[error("error looking up volume plugin {0}: plugin {0:?} not found")]
+    VolumeDriver(String),
+    /// An option the local driver does not have.
+    #[error("create {name}: invalid option: {option:?}")]
+    VolumeOption {
+        /// The volume.
+        name: String,
+        /// The option's key.
+        option: String,
+    },
+}
+
+/// What is wrong with an archive.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveProblem {
+    /// Neither `manifest.json` nor `index.json`.
+    #[error("invalid archive: does not contain a manifest.json")]
+    NoManifest,
+    /// The manifest names a member that is not there.
+    #[error("invalid archive: {0} is missing")]
+    Missing(String),
+    /// An entry leads out of the root.
+    #[error("invalid archive: {0:?} is outside of the root")]
+    Escape(String),
+    /// Not a tar, or it ends in the middle.
+    #[error("{0}")]
+    Malformed(String),
+    /// A member that has to be digest-addressed is not.
+    #[error("invalid archive: {0} does not match its digest")]
+    Digest(String),
+    /// Compression that this engine does not read.
+    #[error("unsupported compression: {0}")]
+    Compression(&'static str),
+    /// An image for another operating system.
+    #[error("cannot load {0} image on linux")]
+    OperatingSystem(String),
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
+        let (path, source) = (path.as_ref().to_owned(), source.into());
+        if source.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) {
+            return Self::NoSpace { action, path };
+        }
+        Self::Io { action, path, source }
+    }
+}
+
+impl Kind for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSuchImage(_) | Self::NoSuchVolume(_) | Self::NoSuchContainerLayer(_) => ErrorKind::NotFound,
+            Self::Reference(_)
+            | Self::Digest(_)
+            | Self::VolumeName(_)
+            | Self::VolumeNameTooShort(_)
+            | Self::VolumeOption { .. }
+            | Self::VolumeDriver(_) => ErrorKind::InvalidParameter,
+            Self::RemoveConflict { .. } | Self::VolumeInUse { .. } | Self::ContainerLayerExists(_) => {
+                ErrorKind::Conflict
+            }
+            _ => ErrorKind::System,
+        }
+    }
+}

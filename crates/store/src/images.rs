@@ -1,0 +1,139 @@
+//! Images and their names.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use types::{Digest, InvalidReference, Reference};
+
+use crate::records::image_from;
+use crate::stream::sha256;
+use crate::{Error, Image, ImageId, ImageSummary, Lease, Result, Store, driver};
+
+impl Store {
+    /// All images, newest first.
+    #[must_use]
+    pub fn images(&self) -> Vec<ImageSummary> {
+        let mut images: Vec<ImageSummary> = self.0.state().images.values().cloned().collect();
+        images.sort_by_key(|image| (std::cmp::Reverse(image.created()), image.id));
+        images
+    }
+
+    /// Finds an image as Docker does: `name[:tag]`, `name@digest`, a full id, or a unique beginning of one.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`], also for a beginning that several ids share, as with Docker;
+    /// [`Error::Reference`] for a malformed name.
+    pub fn resolve(&self, name: &str) -> Result<ImageId> {
+        let state = self.0.state();
+        let missing = |name: &str| Error::NoSuchImage(name.to_owned());
+        let full = name.parse::<Digest>().or_else(|_| Digest::from_hex(name));
+        if let Ok(id) = full.map(ImageId) {
+            return state.images.contains_key(&id).then_some(id).ok_or_else(|| missing(&id.to_string()));
+        }
+        let shown = match name.parse::<Reference>() {
+            Ok(reference) => {
+                if let Some(id) = state.names.image(&reference) {
+                    return Ok(id);
+                }
+                reference.with_default_tag().familiar()
+            }
+            // `sha256:` and the beginning of an id is not a reference, but an id to Docker.
+            Err(InvalidReference::Id(_)) => name.to_owned(),
+            Err(error) => {
+                if !name.starts_with("sha256:") {
+                    return Err(Error::Reference(error));
+                }
+                name.to_owned()
+            }
+        };
+        let prefix = name.strip_prefix("sha256:").unwrap_or(name);
+        if prefix.is_empty() || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(missing(&shown));
+        }
+        let mut found = state.images.keys().filter(|id| id.hex().starts_with(prefix));
+        match (found.next(), found.next()) {
+            (Some(id), None) => Ok(*id),
+            _ => Err(missing(&shown)),
+        }
+    }
+
+    /// One image.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`].
+    pub fn image(&self, id: &ImageId) -> Result<Arc<Image>> {
+        self.0.state().images.get(id).cloned().ok_or_else(|| Error::NoSuchImage(id.to_string()))
+    }
+
+    /// Gives an image a name, taking it from the image that had it. Durable when it returns.
+    /// A reference with a digest records a repository digest.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`] or the file system's refusal.
+    pub fn tag(&self, id: &ImageId, reference: &Reference) -> Result<()> {
+        self.tag_all(id, std::slice::from_ref(reference))
+    }
+
+    /// Gives an image several names in one transaction.
+    ///
+    /// # Errors
+    /// As [`Store::tag`].
+    pub fn tag_all(&self, id: &ImageId, references: &[Reference]) -> Result<()> {
+        let paths = &self.0.paths;
+        let mut state = self.0.state();
+        if !state.images.contains_key(id) {
+            return Err(Error::NoSuchImage(id.to_string()));
+        }
+        let mut names = state.names.clone();
+        let mut changed = false;
+        let mut losers = Vec::new();
+        for reference in references {
+            let before = names.set(reference, *id);
+            changed |= before != Some(*id);
+            losers.extend(before);
+        }
+        let now = Timestamp::now().to_string();
+        let metadata = paths.image_metadata(id);
+        std::fs::create_dir_all(&metadata).map_err(|source| Error::io("mkdir", &metadata, source))?;
+        driver::write(&metadata.join("lastUpdated"), now.as_bytes())?;
+        if changed {
+            names.write(&paths.repositories())?;
+            state.names = names;
+        }
+        losers.iter().for_each(|loser| state.refresh_names(loser));
+        state.refresh_names(id);
+        if let Some(image) = state.images.get_mut(id) {
+            Arc::make_mut(image).last_tag_time = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Registers a configuration document whose layers are all here. Durable when it returns; not visible by
+    /// name until [`Store::tag`].
+    ///
+    /// # Errors
+    /// [`Error::Document`], [`Error::NoSuchLayer`] or the file system's refusal.
+    pub fn put_image(&self, lease: &Lease, config: &[u8], parent: Option<ImageId>) -> Result<ImageId> {
+        let id = ImageId(sha256(config));
+        let image = image_from(&self.0.state(), id, config.to_vec())?;
+        for chain in &image.chain {
+            self.layer(lease, chain).ok_or_else(|| Error::NoSuchLayer(chain.to_string()))?;
+        }
+        if self.0.state().images.contains_key(&id) {
+            return Ok(id);
+        }
+        let paths = &self.0.paths;
+        // One flush for all layers, blobs and records of the image, before anything refers to them.
+        let root = std::fs::File::open(paths.root()).map_err(|source| Error::io("open", paths.root(), source))?;
+        rustix::fs::syncfs(&root).map_err(|source| Error::io("sync", paths.root(), source))?;
+        if let Some(parent) = parent {
+            let metadata = paths.image_metadata(&id);
+            std::fs::create_dir_all(&metadata).map_err(|source| Error::io("mkdir", &metadata, source))?;
+            driver::write(&metadata.join("parent"), parent.to_string().as_bytes())?;
+        }
+        let path = paths.image_content(&id);
+        sys::atomic_file::write_durable(&path, config, 0o600).map_err(|source| Error::io("write", &path, source))?;
+        self.0.state().images.entry(id).or_insert_with(|| Arc::new(Image { parent, ..image }));
+        Ok(id)
+    }
+}

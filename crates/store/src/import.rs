@@ -1,0 +1,43 @@
+//! `docker import`: a root file system tar becomes an image of one layer.
+
+use std::io::Read;
+
+use jiff::Timestamp;
+use types::Platform;
+
+use crate::layers::Source;
+use crate::unpack::Whiteouts;
+use crate::{Error, Expected, History, ImageConfig, ImageId, ImportOptions, Result, RootFs, Store};
+
+impl Store {
+    /// Makes an image of one layer from a root file system tar, plain or compressed.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] or the file system's refusal.
+    pub fn import(&self, reader: &mut dyn Read, options: ImportOptions) -> Result<ImageId> {
+        let lease = self.lease();
+        let expected = Expected::default();
+        let layer = self.put_layer_from(&lease, None, Source::Stream(reader), &expected, Whiteouts::Keep)?;
+        let now = Timestamp::now().to_string();
+        let comment = if options.message.is_empty() { "Imported from -".to_owned() } else { options.message };
+        let platform = options.platform.unwrap_or_else(Platform::host);
+        let config = ImageConfig {
+            architecture: platform.architecture,
+            os: platform.os,
+            variant: platform.variant.filter(|variant| !variant.is_empty()),
+            comment: comment.clone(),
+            config: options.config,
+            created: Some(now.clone()),
+            history: vec![History { created: Some(now), comment, ..History::default() }],
+            rootfs: RootFs { diff_ids: vec![layer.diff], ..RootFs::default() },
+            ..ImageConfig::default()
+        };
+        let bytes = serde_json::to_vec(&config)
+            .map_err(|error| Error::Document { what: "image configuration".to_owned(), reason: error.to_string() })?;
+        let id = self.put_image(&lease, &bytes, None)?;
+        if let Some(reference) = options.reference {
+            self.tag(&id, &reference.with_default_tag())?;
+        }
+        Ok(id)
+    }
+}

@@ -1,0 +1,46 @@
+//! The store: image blobs, layers, images and their names, container layers, volumes.
+//!
+//! Synchronous. Everything a caller needs is behind [`Store`], which is cheap to clone and synchronises
+//! itself. Layers are handed out as mounts in the form of data ([`Rootfs`]); this room mounts nothing on
+//! the host. The tree on disk is drawn in `paths.rs`.
+
+mod changes;
+mod config;
+mod container;
+mod copy;
+mod driver;
+mod error;
+mod export;
+mod hello_world;
+mod ids;
+mod image;
+mod images;
+mod import;
+mod layers;
+mod load;
+mod names;
+mod paths;
+mod records;
+mod remove;
+mod save;
+mod scratch;
+mod state;
+mod store;
+mod stream;
+mod sweep;
+mod unpack;
+mod volume;
+
+pub use changes::{Change, ChangeKind};
+pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
+pub use container::{GraphDriverData, Rootfs};
+pub use error::{ArchiveProblem, Error};
+pub use ids::{ChainId, DiffId, ImageId};
+pub use image::{ContainerUse, Image, ImageSummary, RemoveImage, Removed};
+pub use records::chain_ids;
+pub use scratch::Scratch;
+pub use store::{BlobInfo, DriverChoice, Expected, ImportOptions, Layer, Lease, LoadEvent, Loaded, Store, StoreConfig};
+pub use volume::{Volume, VolumeRequest};
+
+/// The result of every operation of this room.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

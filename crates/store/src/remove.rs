@@ -1,0 +1,181 @@
+//! `docker rmi`: Docker's rules about names, containers and children, and its words.
+
+use std::fs;
+
+use types::Reference;
+
+use crate::{ContainerUse, Error, ImageId, RemoveImage, Removed, Result, Store};
+
+type InUse<'a> = &'a dyn Fn(&ImageId) -> Vec<ContainerUse>;
+
+/// Why an image cannot be deleted.
+struct Conflict {
+    hard: bool,
+    /// A container uses it.
+    used: bool,
+    reason: String,
+}
+
+impl Store {
+    /// Removes a name, or the image when it was the last one (`docker rmi`).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`], [`Error::RemoveConflict`] or the file system's refusal.
+    pub fn remove(&self, name: &str, options: RemoveImage, in_use: InUse<'_>) -> Result<Vec<Removed>> {
+        let id = self.resolve(name)?;
+        let mut removed = Vec::new();
+        let names = self.0.state().names.of(&id);
+        let by_id = id.hex().starts_with(name) || id.to_string().starts_with(name);
+        if by_id {
+            if is_single(&names) {
+                if let Some(conflict) = self.conflict(&id, &names, !options.force, false, in_use) {
+                    return Err(conflict.error(&id));
+                }
+                self.untag(&id, &names, &mut removed)?;
+            }
+            self.delete(&id, &mut removed, options, false, in_use)?;
+            return Ok(removed);
+        }
+        if !options.force
+            && is_single(&names)
+            && let Some(user) = in_use(&id).first()
+        {
+            return Err(Error::RemoveConflict {
+                verb: "remove repository reference",
+                name: format!("{name:?}"),
+                remedy: "must force",
+                reason: format!("container {} is using its referenced image {}", user.id.short(), id.short()),
+            });
+        }
+        let reference: Reference = name.parse()?;
+        let reference = if reference.digest().is_some() { reference } else { reference.with_default_tag() };
+        self.untag(&id, std::slice::from_ref(&reference), &mut removed)?;
+        let left = self.0.state().names.of(&id);
+        let same = |other: &&Reference| other.name() == reference.name();
+        let tagged = left.iter().filter(same).any(|other| other.digest().is_none());
+        if reference.digest().is_none() && !tagged {
+            // Digests of a repository make no sense without a tag in it.
+            let digests: Vec<Reference> = left.iter().filter(same).cloned().collect();
+            self.untag(&id, &digests, &mut removed)?;
+        }
+        if self.0.state().names.of(&id).is_empty() {
+            self.delete(&id, &mut removed, options, true, in_use)?;
+        }
+        Ok(removed)
+    }
+
+    fn untag(&self, id: &ImageId, references: &[Reference], removed: &mut Vec<Removed>) -> Result<()> {
+        if references.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.0.state();
+        let mut names = state.names.clone();
+        for reference in references {
+            names.remove(reference);
+        }
+        names.write(&self.0.paths.repositories())?;
+        state.names = names;
+        state.refresh_names(id);
+        removed.extend(references.iter().map(|reference| Removed::Untagged(reference.familiar())));
+        Ok(())
+    }
+
+    /// `quiet`: the caller did not name this image, so conflicts only stop the work.
+    fn delete(
+        &self,
+        id: &ImageId,
+        removed: &mut Vec<Removed>,
+        options: RemoveImage,
+        quiet: bool,
+        in_use: InUse<'_>,
+    ) -> Result<()> {
+        let names = self.0.state().names.of(id);
+        if let Some(conflict) = self.conflict(id, &names, !options.force, true, in_use) {
+            if quiet && (!names.is_empty() || self.has_children(id) || conflict.used) {
+                return Ok(());
+            }
+            return Err(conflict.error(id));
+        }
+        self.untag(id, &names, removed)?;
+        let paths = &self.0.paths;
+        let Some(image) = self.0.state().images.remove(id) else { return Ok(()) };
+        let content = paths.image_content(id);
+        fs::remove_file(&content).map_err(|source| Error::io("remove", &content, source))?;
+        let _ = fs::remove_dir_all(paths.image_metadata(id));
+        removed.push(Removed::Deleted(id.0));
+        if let Some(top) = image.top() {
+            removed.extend(self.collect(top).into_iter().map(|chain| Removed::Deleted(chain.0)));
+        }
+        match image.parent {
+            Some(parent) if options.prune_children && self.0.state().images.contains_key(&parent) => {
+                let options = RemoveImage { force: false, prune_children: true };
+                self.delete(&parent, removed, options, true, in_use)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn has_children(&self, id: &ImageId) -> bool {
+        self.0.state().images.values().any(|image| image.parent.as_ref() == Some(id))
+    }
+
+    /// Hard conflicts always count, soft ones when `soft`, names only when `references` too.
+    fn conflict(
+        &self,
+        id: &ImageId,
+        names: &[Reference],
+        soft: bool,
+        references: bool,
+        in_use: InUse<'_>,
+    ) -> Option<Conflict> {
+        let conflict = |hard, used, reason: String| Some(Conflict { hard, used, reason });
+        if self.has_children(id) {
+            return conflict(true, false, "image has dependent child images".to_owned());
+        }
+        let users = in_use(id);
+        if let Some(user) = users.iter().find(|user| user.running) {
+            return conflict(true, true, format!("image is being used by running container {}", user.id.short()));
+        }
+        if soft && references && !names.is_empty() {
+            return conflict(false, false, "image is referenced in multiple repositories".to_owned());
+        }
+        match users.first() {
+            Some(user) if soft => {
+                conflict(false, true, format!("image is being used by stopped container {}", user.id.short()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Conflict {
+    fn error(self, id: &ImageId) -> Error {
+        let remedy = if self.hard { "cannot be forced" } else { "must be forced" };
+        Error::RemoveConflict { verb: "delete", name: id.short(), remedy, reason: self.reason }
+    }
+}
+
+/// At most one tag, and all digests in its repository: removing the id then means removing that name.
+fn is_single(names: &[Reference]) -> bool {
+    let mut tags = names.iter().filter(|name| name.digest().is_none());
+    let Some(first) = names.first() else { return true };
+    let tag = tags.next();
+    if tags.next().is_some() {
+        return false;
+    }
+    let repository = tag.unwrap_or(first).name();
+    names.iter().all(|name| name.name() == repository)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tag_with_its_digests_is_a_single_reference() {
+        let digest = format!("a@sha256:{}", "0".repeat(64));
+        let names = |texts: &[&str]| -> Vec<Reference> { texts.iter().map(|t| t.parse().expect("name")).collect() };
+        assert!(is_single(&names(&[])) && is_single(&names(&["a:1"])) && is_single(&names(&["a:1", &digest])));
+        assert!(!is_single(&names(&["a:1", "a:2"])) && !is_single(&names(&["b:1", &digest])));
+    }
+}

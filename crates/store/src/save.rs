@@ -1,0 +1,173 @@
+//! `docker save`: one tar that is a docker-archive and an OCI layout, blobs as stored.
+//!
+//! ```text
+//! blobs/sha256/<digest>   configurations, manifests, layers
+//! index.json              OCI: one descriptor a name
+//! manifest.json           Docker: one item an image
+//! oci-layout
+//! repositories            Docker, before 1.10: name → tag → top layer
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use types::{Digest, Reference};
+
+use crate::stream::sha256;
+use crate::{BlobInfo, Error, Image, ImageId, Result, Store};
+
+/// What an archive collects while images are added to it.
+#[derive(Default)]
+struct Collected {
+    documents: BTreeMap<Digest, Vec<u8>>,
+    layers: BTreeMap<Digest, BlobInfo>,
+    index: Vec<Value>,
+    manifest: Vec<Value>,
+    repositories: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Store {
+    /// Writes images as one tar that is a docker-archive and an OCI layout, blobs as stored. A name without a
+    /// tag means all tags of its repository.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`] or a failure to write.
+    pub fn save(&self, names: &[String], writer: &mut dyn Write) -> Result<()> {
+        let mut wanted: Vec<(ImageId, Vec<Reference>)> = Vec::new();
+        for name in names {
+            for (id, reference) in self.named(name)? {
+                match wanted.iter_mut().find(|(known, _)| *known == id) {
+                    Some((_, references)) => {
+                        references.extend(reference);
+                        references.dedup();
+                    }
+                    None => wanted.push((id, reference.into_iter().collect())),
+                }
+            }
+        }
+        // Keeps the layers while they are written.
+        let lease = self.lease();
+        let mut collected = Collected::default();
+        for (id, references) in &wanted {
+            let image = self.image(id)?;
+            for chain in &image.chain {
+                self.layer(&lease, chain).ok_or_else(|| Error::NoSuchLayer(chain.to_string()))?;
+            }
+            self.collect_image(&image, references, &mut collected)?;
+        }
+        collected.write(writer)
+    }
+
+    /// The images of one argument, each with the name it is saved under.
+    fn named(&self, name: &str) -> Result<Vec<(ImageId, Option<Reference>)>> {
+        let id = self.resolve(name)?;
+        let Ok(reference) = name.parse::<Reference>() else { return Ok(vec![(id, None)]) };
+        let state = self.0.state();
+        if reference.tag().is_none() && reference.digest().is_none() {
+            let all: Vec<_> = state
+                .names
+                .all()
+                .filter(|(other, _)| other.name() == reference.name() && other.digest().is_none())
+                .map(|(other, id)| (id, Some(other)))
+                .collect();
+            // An id reads as a repository too.
+            return Ok(if all.is_empty() { vec![(id, None)] } else { all });
+        }
+        Ok(vec![(id, reference.tag().is_some().then_some(reference))])
+    }
+
+    fn collect_image(&self, image: &Arc<Image>, references: &[Reference], collected: &mut Collected) -> Result<()> {
+        let mut layers = Vec::new();
+        for diff in &image.config.rootfs.diff_ids {
+            let blob = self.blob_of_diff(diff).ok_or_else(|| Error::NoSuchLayer(diff.to_string()))?;
+            layers.push(json!({"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}));
+            collected.layers.insert(blob.digest, blob);
+        }
+        let config = json!({
+            "mediaType": "application/vnd.oci.image.config.v1+json", "digest": image.id, "size": image.raw.len(),
+        });
+        let manifest_type = "application/vnd.oci.image.manifest.v1+json";
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers}).to_string();
+        let digest = sha256(manifest.as_bytes());
+        let descriptor = |name: Option<&Reference>| {
+            let annotations = name.map(|name| {
+                let tag = name.tag().unwrap_or_default();
+                json!({"io.containerd.image.name": name, "org.opencontainers.image.ref.name": tag})
+            });
+            let mut value = json!({"mediaType": manifest_type, "digest": digest, "size": manifest.len()});
+            annotations.into_iter().for_each(|annotations| value["annotations"] = annotations);
+            value
+        };
+        match references {
+            [] => collected.index.push(descriptor(None)),
+            names => collected.index.extend(names.iter().map(|name| descriptor(Some(name)))),
+        }
+        let path = |digest: &str| format!("blobs/sha256/{digest}");
+        let layer_paths: Vec<String> =
+            layers.iter().filter_map(|layer| Some(path(layer["digest"].as_str()?.strip_prefix("sha256:")?))).collect();
+        let names: Option<Vec<String>> =
+            (!references.is_empty()).then(|| references.iter().map(Reference::familiar).collect());
+        collected.manifest.push(json!({"Config": path(&image.id.hex()), "RepoTags": names, "Layers": layer_paths}));
+        for name in references {
+            let top = layer_paths.last().map(|path| path.trim_start_matches("blobs/sha256/").to_owned());
+            let tags = collected.repositories.entry(name.familiar_name()).or_default();
+            tags.insert(name.tag().unwrap_or_default().to_owned(), top.unwrap_or_default());
+        }
+        collected.documents.insert(digest, manifest.into_bytes());
+        collected.documents.insert(image.id.0, image.raw.to_vec());
+        Ok(())
+    }
+}
+
+impl Collected {
+    fn write(self, writer: &mut dyn Write) -> Result<()> {
+        let mut tar = tar::Builder::new(writer);
+        for directory in ["blobs/", "blobs/sha256/"] {
+            tar.append_data(&mut header(tar::EntryType::Directory, 0, 0o755), directory, std::io::empty())
+                .map_err(Error::Stream)?;
+        }
+        let digests: BTreeSet<Digest> = self.documents.keys().chain(self.layers.keys()).copied().collect();
+        for digest in digests {
+            let name = format!("blobs/sha256/{}", digest.hex());
+            match (self.documents.get(&digest), self.layers.get(&digest)) {
+                (Some(bytes), _) => append(&mut tar, &name, bytes.len() as u64, &bytes[..])?,
+                (None, Some(blob)) => {
+                    let file = File::open(&blob.path).map_err(|source| Error::io("open", &blob.path, source))?;
+                    append(&mut tar, &name, blob.size, file)?;
+                }
+                (None, None) => {}
+            }
+        }
+        let index_type = "application/vnd.oci.image.index.v1+json";
+        for (name, document) in [
+            ("index.json", json!({"schemaVersion": 2, "mediaType": index_type, "manifests": self.index})),
+            ("manifest.json", Value::Array(self.manifest)),
+            ("oci-layout", json!({"imageLayoutVersion": "1.0.0"})),
+            ("repositories", json!(self.repositories)),
+        ] {
+            let text = document.to_string();
+            append(&mut tar, name, text.len() as u64, text.as_bytes())?;
+        }
+        tar.finish().map_err(Error::Stream)
+    }
+}
+
+fn append(tar: &mut tar::Builder<&mut dyn Write>, name: &str, size: u64, content: impl Read) -> Result<()> {
+    tar.append_data(&mut header(tar::EntryType::Regular, size, 0o644), name, content).map_err(Error::Stream)
+}
+
+/// Times are the epoch, so that the same images make the same bytes.
+fn header(kind: tar::EntryType, size: u64, mode: u32) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}

@@ -1,0 +1,201 @@
+//! Streams on the way in: recognise compression, compute digests, keep a copy.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use types::Digest;
+
+use crate::Error;
+use crate::error::ArchiveProblem;
+
+/// How a stream is compressed, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// The OCI media type of a layer stored this way.
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::None => "application/vnd.oci.image.layer.v1.tar",
+            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+
+    fn of(magic: &[u8]) -> Result<Self, Error> {
+        match magic {
+            [0x1f, 0x8b, ..] => Ok(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
+            [b'B', b'Z', b'h', ..] => Err(Error::Archive(ArchiveProblem::Compression("bzip2"))),
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => Err(Error::Archive(ArchiveProblem::Compression("xz"))),
+            _ => Ok(Self::None),
+        }
+    }
+}
+
+/// SHA-256 of everything that was read through it.
+pub(crate) struct HashingReader<R> {
+    inner: R,
+    state: Rc<RefCell<HashState>>,
+}
+
+pub(crate) struct HashState {
+    context: Context,
+    bytes: u64,
+}
+
+/// Where a [`HashingReader`]'s result can be read while the reader itself is buried in other readers.
+#[derive(Clone)]
+pub(crate) struct Hash(Rc<RefCell<HashState>>);
+
+impl Hash {
+    pub(crate) fn digest(&self) -> Digest {
+        finish(self.0.borrow().context.clone())
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.borrow().bytes
+    }
+}
+
+impl<R: Read> HashingReader<R> {
+    pub(crate) fn new(inner: R) -> (Self, Hash) {
+        let state = Rc::new(RefCell::new(HashState { context: Context::new(&SHA256), bytes: 0 }));
+        (Self { inner, state: Rc::clone(&state) }, Hash(state))
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let mut state = self.state.borrow_mut();
+        state.context.update(&buffer[..count]);
+        state.bytes += count as u64;
+        Ok(count)
+    }
+}
+
+/// Copies everything that is read through it to a file. A failure to write is kept apart from failures to read.
+pub(crate) struct TeeReader<'a> {
+    pub(crate) inner: &'a mut dyn Read,
+    pub(crate) copy: Option<(File, PathBuf)>,
+}
+
+impl Read for TeeReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if let Some((file, path)) = &mut self.copy {
+            file.write_all(&buffer[..count]).map_err(|source| {
+                let kind = source.kind();
+                io::Error::new(kind, Error::io("write", path, source))
+            })?;
+        }
+        Ok(count)
+    }
+}
+
+/// Recognises the compression of a stream and undoes it.
+///
+/// # Errors
+/// A failure to read, or compression that this engine does not read.
+pub(crate) fn decompress<'a>(reader: impl Read + 'a) -> Result<(Compression, Box<dyn Read + 'a>), Error> {
+    let mut reader = BufReader::with_capacity(128 * 1024, reader);
+    let compression = Compression::of(peek(&mut reader).map_err(stream_error)?)?;
+    let plain: Box<dyn Read + 'a> = match compression {
+        Compression::None => Box::new(reader),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(reader).map_err(stream_error)?),
+    };
+    Ok((compression, plain))
+}
+
+/// The first bytes; the buffer is empty before, so one read fills it, though a socket may give less than asked.
+fn peek(reader: &mut impl BufRead) -> io::Result<&[u8]> {
+    reader.fill_buf()
+}
+
+/// Classifies a failure that came out of a stack of readers.
+pub(crate) fn stream_error(error: io::Error) -> Error {
+    let error = match error.downcast::<Error>() {
+        Ok(ours) => return ours,
+        Err(error) => error,
+    };
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::Archive(ArchiveProblem::Malformed("unexpected EOF".to_owned())),
+        io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+            if error.raw_os_error().is_none() =>
+        {
+            let text = error.to_string();
+            let truncated = text.contains("entire block") || text.contains("incomplete frame");
+            let text = if truncated {
+                "unexpected EOF".to_owned()
+            } else {
+                format!("archive/tar: invalid tar header: {text}")
+            };
+            Error::Archive(ArchiveProblem::Malformed(text))
+        }
+        _ => Error::Stream(error),
+    }
+}
+
+/// Reads to the end, so that digests cover what follows the archive's end mark.
+pub(crate) fn drain(reader: &mut dyn Read) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    while reader.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
+/// SHA-256 of bytes in memory.
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
+    let mut context = Context::new(&SHA256);
+    context.update(bytes);
+    finish(context)
+}
+
+/// Turns a finished computation into a digest.
+pub(crate) fn finish(context: Context) -> Digest {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    Digest::from_sha256(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recognises_compression_and_undoes_it() {
+        let text = b"layer".repeat(1000);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&text).expect("compress");
+        let zstd = zstd::encode_all(&text[..], 1).expect("compress");
+        for (bytes, expected) in [
+            (text.clone(), Compression::None),
+            (gzip.finish().expect("compress"), Compression::Gzip),
+            (zstd, Compression::Zstd),
+        ] {
+            let (compression, mut plain) = decompress(&bytes[..]).expect("known");
+            let mut back = Vec::new();
+            plain.read_to_end(&mut back).expect("decompress");
+            assert_eq!((compression, back == text), (expected, true));
+        }
+        assert!(decompress(&b"BZh91AY"[..]).is_err());
+        assert!(matches!(decompress(&b""[..]), Ok((Compression::None, _))));
+    }
+
+    #[test]
+    fn hashes_what_passes() {
+        let (mut reader, hash) = HashingReader::new(&b"abc"[..]);
+        drain(&mut reader).expect("read");
+        assert_eq!(hash.digest().hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!((hash.bytes(), sha256(b"abc")), (3, hash.digest()));
+    }
+}

@@ -1,0 +1,97 @@
+//! Unpacks a layer's tar into a directory. Works on descriptors only: every path of the archive is resolved
+//! with `openat2(RESOLVE_IN_ROOT)` below the directory, so no link in the archive leads out of it.
+//!
+//! Whiteouts (OCI image-spec, "Layer Filesystem Changeset"): `.wh.name` hides `name` of the layers below,
+//! `.wh..wh..opq` hides everything below in its directory. The overlay driver turns them into a character
+//! device 0:0 and the attribute `trusted.overlay.opaque`; the vfs driver applies them.
+
+mod attributes;
+mod entry;
+mod name;
+mod parents;
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec};
+
+use crate::stream::stream_error;
+use crate::{Error, Result};
+
+/// What whiteouts become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whiteouts {
+    /// Overlay's own marks.
+    Overlay,
+    /// Removal of what the directory holds from the layers below.
+    Apply,
+    /// Ordinary files: the tar is a root file system, not a change of one.
+    Keep,
+}
+
+/// The place to unpack into.
+pub(crate) struct Target<'a> {
+    /// The directory; exists.
+    pub(crate) directory: &'a Path,
+    /// Directories of the layers below, topmost first: where attributes of implied parents come from.
+    pub(crate) lowers: &'a [PathBuf],
+    /// What whiteouts become.
+    pub(crate) whiteouts: Whiteouts,
+}
+
+/// Unpacks a tar and returns the bytes of its files. Reads up to the end mark.
+///
+/// # Errors
+/// [`Error::Archive`] for a bad archive, or the file system's refusal. The directory is left as it is then.
+pub(crate) fn unpack(reader: &mut dyn Read, target: &Target<'_>) -> Result<u64> {
+    let root = rustix::fs::open(target.directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|source| Error::io("open", target.directory, source))?;
+    let mut unpacker = Unpacker {
+        root,
+        target,
+        parent: None,
+        directories: Vec::new(),
+        made: HashSet::new(),
+        size: 0,
+        buffer: vec![0; 128 * 1024],
+    };
+    let mut archive = tar::Archive::new(reader);
+    for entry in archive.entries().map_err(stream_error)? {
+        unpacker.entry(entry.map_err(stream_error)?)?;
+    }
+    unpacker.finish()
+}
+
+struct Unpacker<'a> {
+    root: OwnedFd,
+    target: &'a Target<'a>,
+    /// The directory of the previous entry, which the next one mostly shares.
+    parent: Option<(PathBuf, OwnedFd)>,
+    /// Directories with the times they get when nothing is written to them any more.
+    directories: Vec<(PathBuf, Timespec)>,
+    /// Paths of this archive, kept only when whiteouts are applied: they spare what came with them.
+    made: HashSet<PathBuf>,
+    size: u64,
+    buffer: Vec<u8>,
+}
+
+impl Unpacker<'_> {
+    fn finish(mut self) -> Result<u64> {
+        self.parent = None;
+        for (path, time) in std::mem::take(&mut self.directories).into_iter().rev() {
+            // A later entry may have replaced the directory; then its time does not matter.
+            if let Ok(directory) = self.open_directory(&path) {
+                attributes::set_times(&directory, c"", time, AtFlags::EMPTY_PATH)
+                    .map_err(|source| Error::io("lchtimes", inside(&path), source))?;
+            }
+        }
+        Ok(self.size)
+    }
+}
+
+/// The path as somebody in the container would write it, for messages.
+fn inside(path: &Path) -> PathBuf {
+    Path::new("/").join(path)
+}
