@@ -1,0 +1,67 @@
+//! One container's place on one network.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use types::{ContainerId, EndpointId, NetworkId, SandboxId};
+
+use crate::{MacAddress, PortBinding, PortRequest};
+
+/// What to attach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachRequest {
+    /// The container.
+    pub container_id: ContainerId,
+    /// Its name without the slash; appears in error texts only.
+    pub container_name: String,
+    /// Name or id of the network.
+    pub network: String,
+    /// Hardware address; `None` derives it from the address.
+    pub mac: Option<MacAddress>,
+    /// Wanted address; `None` takes the next free one.
+    pub address: Option<Ipv4Addr>,
+    /// Ports to publish on the host.
+    pub ports: Vec<PortRequest>,
+}
+
+/// All that was done for one endpoint: enough to show it, to undo it, and to render the firewall again after a restart.
+///
+/// The engine stores it in the container's state and hands it back to `Network::open` and `Network::detach`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointRecord {
+    /// The endpoint.
+    pub endpoint_id: EndpointId,
+    /// The network.
+    pub network_id: NetworkId,
+    /// The network's name (`bridge`, `host`, `none`).
+    pub network_name: String,
+    /// The container.
+    pub container_id: ContainerId,
+    /// The namespace it lives in.
+    pub sandbox_id: SandboxId,
+    /// The namespace's pin, e.g. `/run/gantry/netns/0123456789ab`.
+    pub sandbox_key: PathBuf,
+    /// Link and address; `None` on `host` and `none`.
+    pub link: Option<LinkRecord>,
+    /// What is published, with the ports that were chosen.
+    #[serde(default)]
+    pub ports: Vec<PortBinding>,
+}
+
+/// The link and the address of an endpoint on a bridge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkRecord {
+    /// Device name on the host, e.g. `veth0123abc`.
+    pub host_device: String,
+    /// Device name in the container, e.g. `eth0`.
+    pub device: String,
+    /// Address in the container.
+    pub address: Ipv4Addr,
+    /// Prefix length of the network.
+    pub prefix: u8,
+    /// Default gateway.
+    pub gateway: Ipv4Addr,
+    /// Hardware address in the container.
+    pub mac: MacAddress,
+}

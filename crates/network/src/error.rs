@@ -1,0 +1,185 @@
+//! Everything that can go wrong in the network room.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use ipnet::Ipv4Net;
+use types::{EndpointId, ErrorKind, Kind};
+
+use crate::Protocol;
+
+/// A failure of the network room.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No network has that name or id.
+    #[error("network {0} not found")]
+    UnknownNetwork(String),
+    /// The daemon runs without a default bridge.
+    #[error("the default bridge network is disabled")]
+    BridgeDisabled,
+    /// Another daemon in this network namespace owns the device.
+    #[error("bridge {0} is in use by another daemon")]
+    BridgeBusy(String),
+    /// The device for `--bridge` does not exist.
+    #[error("bridge device with non default name {0} must be created manually")]
+    BridgeMissing(String),
+    /// The device is there but is no bridge.
+    #[error("device {0} is not a bridge")]
+    NotABridge(String),
+    /// The existing bridge has no IPv4 address to be the gateway.
+    #[error("bridge {0} has no IPv4 address")]
+    BridgeWithoutAddress(String),
+    /// Every default pool overlaps with a route of this machine.
+    #[error("all predefined address pools have been fully subnetted")]
+    NoFreeSubnet,
+    /// A network whose addresses are all taken.
+    #[error("no available IPv4 addresses on this network's address pools: {network}")]
+    NoFreeAddress {
+        /// The network.
+        network: String,
+    },
+    /// The wanted address is taken.
+    #[error("Address already in use")]
+    AddressInUse(Ipv4Addr),
+    /// The wanted address is not one of the network's host addresses.
+    #[error("invalid address {address}: It does not belong to any of this network's subnets ({subnet})")]
+    AddressOutside {
+        /// The address.
+        address: Ipv4Addr,
+        /// The network's subnet.
+        subnet: Ipv4Net,
+    },
+    /// Another container of this daemon has the port.
+    #[error(
+        "driver failed programming external connectivity on endpoint {container} ({endpoint}): \
+         Bind for {address}:{port} failed: port is already allocated"
+    )]
+    PortAllocated {
+        /// Name of the container.
+        container: String,
+        /// The endpoint that was being made.
+        endpoint: EndpointId,
+        /// Host address.
+        address: Ipv4Addr,
+        /// Host port.
+        port: u16,
+    },
+    /// A program of the host has the port, or the address is not the host's.
+    #[error(
+        "driver failed programming external connectivity on endpoint {container} ({endpoint}): \
+         failed to bind host port {address}:{port}/{protocol}: {reason}"
+    )]
+    PortBind {
+        /// Name of the container.
+        container: String,
+        /// The endpoint that was being made.
+        endpoint: EndpointId,
+        /// Host address.
+        address: Ipv4Addr,
+        /// Host port.
+        port: u16,
+        /// Protocol.
+        protocol: Protocol,
+        /// The kernel's reason in the words that Docker uses, e.g. `address already in use`.
+        reason: &'static str,
+        /// The kernel's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// No port of the wanted range is free.
+    #[error(
+        "driver failed programming external connectivity on endpoint {container} ({endpoint}): \
+         Bind for {address}:{first} failed: all ports are allocated"
+    )]
+    PortsExhausted {
+        /// Name of the container.
+        container: String,
+        /// The endpoint that was being made.
+        endpoint: EndpointId,
+        /// Host address.
+        address: Ipv4Addr,
+        /// First port of the range.
+        first: u16,
+    },
+    /// A port was to be published on an IPv6 address.
+    #[error("publishing a port on the IPv6 address {0} is not supported")]
+    Ipv6Publish(IpAddr),
+    /// A port was to be published by a daemon that may not touch the firewall.
+    #[error("publishing ports needs the firewall, which --iptables=false switched off")]
+    FirewallDisabled,
+    /// Making, opening or removing a namespace failed.
+    #[error("network namespace {path}: {action}")]
+    Sandbox {
+        /// The pin.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// The kernel's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A request about a network device failed.
+    #[error("network device {device}: {action}")]
+    Device {
+        /// Device name.
+        device: String,
+        /// What was tried.
+        action: &'static str,
+        /// The kernel's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A request about the machine's links, addresses or routes failed.
+    #[error("netlink: {action}")]
+    Netlink {
+        /// What was tried.
+        action: &'static str,
+        /// The kernel's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A firewall transaction failed; nothing of it was done.
+    #[error("firewall table {table}")]
+    Firewall {
+        /// Name of the table.
+        table: String,
+        /// The kernel's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A kernel switch could not be set.
+    #[error("cannot set {path}")]
+    Sysctl {
+        /// File under `/proc/sys`.
+        path: String,
+        /// The kernel's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The room's record could not be read or written.
+    #[error("{path}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel gave no random bytes.
+    #[error("cannot draw random bytes")]
+    Random(#[source] io::Error),
+}
+
+impl Kind for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownNetwork(_) => ErrorKind::NotFound,
+            Self::AddressOutside { .. } | Self::BridgeDisabled | Self::Ipv6Publish(_) => ErrorKind::InvalidParameter,
+            Self::AddressInUse(_) => ErrorKind::Forbidden,
+            // Docker answers 500 to a port in use.
+            _ => ErrorKind::System,
+        }
+    }
+}

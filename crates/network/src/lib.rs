@@ -1,0 +1,38 @@
+//! The network room: namespaces, links, addresses, published ports, firewall, and the three files of name resolution.
+//!
+//! Everything is synchronous and speaks to the kernel over netlink; no program is executed. One [`Network`] serves a
+//! whole daemon and may be called from many threads at once.
+
+mod apply;
+mod attach;
+mod bridge;
+mod config;
+mod endpoint;
+mod error;
+mod files;
+mod firewall;
+mod forward_chain;
+mod info;
+mod mac;
+mod network;
+mod observe;
+mod paths;
+mod plan;
+mod pool;
+mod port;
+mod port_table;
+mod random;
+mod reaper;
+mod records;
+mod sandbox;
+
+pub use bridge::default_bridge_name;
+pub use config::{DefaultBridge, NetworkConfig};
+pub use endpoint::{AttachRequest, EndpointRecord, LinkRecord};
+pub use error::Error;
+pub use files::{HostsFile, ResolvConf, hostname_file};
+pub use info::{Driver, NetworkInfo};
+pub use mac::{InvalidMac, MacAddress};
+pub use network::Network;
+pub use port::{HostPort, InvalidProtocol, PortBinding, PortRequest, Protocol};
+pub use sandbox::Sandbox;

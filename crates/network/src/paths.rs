@@ -1,0 +1,34 @@
+//! Where the room keeps its files.
+//!
+//! ```text
+//! <data root>/network/
+//! └── networks.json      identifiers of the predefined networks
+//! <exec root>/netns/     a mount of its own, shared
+//! └── 0123456789ab       pin of one namespace
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use types::SandboxId;
+
+use crate::NetworkConfig;
+
+/// The record of the predefined networks.
+pub(crate) fn networks_record(config: &NetworkConfig) -> PathBuf {
+    config.data_root.join("network").join("networks.json")
+}
+
+/// The directory of the pins.
+pub(crate) fn pins(exec_root: &Path) -> PathBuf {
+    exec_root.join("netns")
+}
+
+/// The pin of one namespace.
+pub(crate) fn pin(exec_root: &Path, sandbox: &SandboxId) -> PathBuf {
+    pins(exec_root).join(sandbox.short())
+}
+
+/// The name that stands for the host's own namespace.
+pub(crate) fn host_pin(exec_root: &Path) -> PathBuf {
+    pins(exec_root).join("default")
+}
