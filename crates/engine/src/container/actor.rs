@@ -1,0 +1,342 @@
+//! The actor: the only writer of a container's status. Commands and the monitor's messages come one at a time.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use monitor::protocol::{AttachOptions, Reply as Message, Request};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use types::Signal;
+
+use super::Container;
+use super::command::{Command, ExecStarted, Reply, StartKind};
+use super::exit::RunEnd;
+use super::link::{MonitorLink, Said, next_of};
+use super::status::Status;
+use crate::engine::Engine;
+use crate::error::{Error, StateConflict};
+use crate::exec::ExecEntry;
+use crate::model::{ContainerState, ExitInfo};
+use crate::{records, start};
+
+/// A client that waits for the container to start.
+pub(super) type Waiting = (AttachOptions, OwnedFd);
+
+/// State that nobody else sees.
+pub(super) struct Actor {
+    pub(super) engine: Arc<Engine>,
+    pub(super) container: Arc<Container>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) link: Option<MonitorLink>,
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) execs: Vec<Arc<ExecEntry>>,
+    /// When the restart policy acts.
+    pub(super) restart_at: Option<Instant>,
+    /// The delay before the last automatic restart.
+    pub(super) last_delay: Duration,
+    /// The end of the last run's monitor, which the next start waits for.
+    pub(super) reaping: Option<JoinHandle<()>>,
+    /// The container is removed: the actor ends.
+    pub(super) ended: bool,
+}
+
+// === impl Actor ===
+
+impl Actor {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        container: Arc<Container>,
+        status: watch::Sender<Status>,
+        link: Option<MonitorLink>,
+    ) -> Self {
+        Self {
+            engine,
+            container,
+            status,
+            link,
+            waiting: Vec::new(),
+            execs: Vec::new(),
+            restart_at: None,
+            last_delay: Duration::ZERO,
+            reaping: None,
+            ended: false,
+        }
+    }
+
+    /// Works until the container is removed.
+    pub(super) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Command>) {
+        while !self.ended {
+            let restart_at = self.restart_at;
+            let restart = async {
+                match restart_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                command = queue.recv() => match command {
+                    Some(command) => self.handle(command).await,
+                    None => break,
+                },
+                said = next_of(&mut self.link) => self.listen(said).await,
+                () = restart => self.restart_by_policy().await,
+            }
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.container.spec.id.as_str()
+    }
+
+    /// Changes the status, publishes it and stores it.
+    pub(super) fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.status.send_modify(change);
+        let stored = records::rewrite(&self.engine.paths.state(&self.container.spec.id), &*self.status.borrow());
+        if let Err(error) = stored {
+            // The container goes on; after a restart of the daemon the run directory tells its state.
+            tracing::error!(container = self.id(), error = &error as &dyn std::error::Error, "state not stored");
+        }
+    }
+
+    pub(super) fn state(&self) -> ContainerState {
+        self.status.borrow().state.clone()
+    }
+
+    async fn handle(&mut self, command: Command) {
+        match command {
+            Command::Start(kind, reply) => {
+                let result = self.start(kind).await;
+                answer(reply, result);
+            }
+            Command::Signal(signal, reply) => answer(reply, self.signal(signal)),
+            Command::Stopping(reply) => answer(reply, Ok(self.stopping())),
+            Command::Pause(reply) => answer(reply, self.pause()),
+            Command::Unpause(reply) => answer(reply, self.unpause()),
+            Command::Rename(name, reply) => answer(reply, Ok(self.rename(name))),
+            Command::Resize(rows, cols, reply) => self.forward(&Request::Resize { rows, cols }, Vec::new(), reply),
+            Command::Attach(options, fd, reply) => self.attach(options, fd, reply),
+            Command::Exec(entry, plan, fds, reply) => self.exec(entry, plan, fds, reply),
+            Command::ResizeExec(exec_id, rows, cols, reply) => {
+                self.forward(&Request::ResizeExec { exec_id, rows, cols }, Vec::new(), reply);
+            }
+            Command::Remove { volumes, reply } => {
+                let result = self.remove(volumes).await;
+                answer(reply, result);
+            }
+        }
+    }
+
+    async fn listen(&mut self, said: Said) {
+        match said {
+            Said::ExecExited { exec_id, code } => {
+                if let Some(at) = self.execs.iter().position(|entry| entry.id.as_str() == exec_id) {
+                    let entry = self.execs.swap_remove(at);
+                    entry.exited(code);
+                    self.engine.exec_event(&self.container, &entry, "exec_die", Some(code));
+                }
+            }
+            Said::Exited(record) => self.exited(RunEnd::from_record(&record)).await,
+            Said::Gone => {
+                let run = self.engine.paths.run(&self.container.spec.id);
+                let ended =
+                    super::link::exit_record(&run).map_or_else(RunEnd::lost, |record| RunEnd::from_record(&record));
+                self.exited(ended).await;
+            }
+        }
+    }
+
+    pub(super) async fn start(&mut self, kind: StartKind) -> Result<(), Error> {
+        match self.state() {
+            ContainerState::Running { .. } => return Err(StateConflict::Unchanged.into()),
+            ContainerState::Paused { .. } => return Err(StateConflict::StartPaused.into()),
+            _ => {}
+        }
+        self.restart_at = None;
+        if let Some(reaping) = self.reaping.take() {
+            // It fails only by a panic, and then there is nothing left to wait for.
+            let _ = reaping.await;
+        }
+        self.waiting.retain(|(_, fd)| !hung_up(fd));
+        let (engine, container) = (Arc::clone(&self.engine), Arc::clone(&self.container));
+        let waiting = std::mem::take(&mut self.waiting);
+        let started = self.engine.blocking(move || start::start(&engine, &container, waiting)).await;
+        let run = match started {
+            Ok(run) => run,
+            Err(error) => {
+                self.start_failed(&error).await;
+                return Err(error);
+            }
+        };
+        let mut link = MonitorLink::new(run.socket, run.pid, run.start_time)
+            .map_err(Error::file("connect to the monitor of", self.id()))?;
+        link.child = Some(run.child);
+        let (pid, start_time) = (link.pid, link.start_time);
+        self.link = Some(link);
+        self.update(|status| {
+            status.state = ContainerState::Running { pid, start_time, since: Timestamp::now() };
+            status.endpoint = run.endpoint;
+            status.stopped_by_user = false;
+            if kind == StartKind::User {
+                status.restart_count = 0;
+            } else {
+                status.restart_count += 1;
+            }
+        });
+        if kind == StartKind::User {
+            self.last_delay = Duration::ZERO;
+        }
+        self.engine.container_event(&self.container, "start", &[]);
+        Ok(())
+    }
+
+    async fn start_failed(&mut self, error: &Error) {
+        let code = if let Error::StartFailed { code, .. } = error { *code } else { 128 };
+        let started_at = self.state().exit().and_then(|exit| exit.started_at);
+        let failed = ExitInfo { code, at: Timestamp::now(), started_at, oom_killed: false, error: error.to_string() };
+        self.update(|status| {
+            status.state = ContainerState::Exited(failed);
+            status.runs_ended += 1;
+        });
+        if self.container.spec.host.auto_remove
+            && let Err(error) = self.remove(true).await
+        {
+            tracing::error!(container = self.id(), error = &error as &dyn std::error::Error, "not auto-removed");
+        }
+    }
+
+    pub(super) fn signal(&mut self, signal: Signal) -> Result<(), Error> {
+        let id = self.id().to_owned();
+        let Some(link) = &self.link else { return Err(StateConflict::NotRunning(id).into()) };
+        let Some(pidfd) = &link.pidfd else { return Err(StateConflict::NotRunning(id).into()) };
+        sys::pidfd_signal::send(pidfd.as_fd(), signal.number()).map_err(|error| match error.raw_os_error() {
+            Some(code) if code == rustix::io::Errno::SRCH.raw_os_error() => {
+                StateConflict::NotRunning(id.clone()).into()
+            }
+            _ => Error::file("signal the process of", &id)(error),
+        })?;
+        // A frozen process dies only when it is thawed.
+        if signal == Signal::KILL && matches!(self.state(), ContainerState::Paused { .. }) {
+            self.unpause()?;
+        }
+        self.engine.container_event(&self.container, "kill", &[("signal", &signal.number().to_string())]);
+        Ok(())
+    }
+
+    fn stopping(&mut self) -> bool {
+        if let ContainerState::Restarting { last } = self.state() {
+            self.restart_at = None;
+            self.update(|status| {
+                status.state = ContainerState::Exited(last);
+                status.stopped_by_user = true;
+            });
+            return false;
+        }
+        if self.state().is_running() {
+            self.update(|status| status.stopped_by_user = true);
+        }
+        self.state().is_running()
+    }
+
+    fn pause(&mut self) -> Result<(), Error> {
+        let ContainerState::Running { pid, start_time, since } = self.state() else {
+            return Err(match self.state() {
+                ContainerState::Paused { .. } => StateConflict::AlreadyPaused(self.id().to_owned()).into(),
+                ContainerState::Restarting { .. } => StateConflict::Restarting(self.id().to_owned()).into(),
+                _ => StateConflict::NotRunning(self.id().to_owned()).into(),
+            });
+        };
+        self.engine.cgroup(&self.container.spec)?.freeze().map_err(runtime::Error::Cgroup)?;
+        self.update(|status| status.state = ContainerState::Paused { pid, start_time, since });
+        self.engine.container_event(&self.container, "pause", &[]);
+        Ok(())
+    }
+
+    fn unpause(&mut self) -> Result<(), Error> {
+        let ContainerState::Paused { pid, start_time, since } = self.state() else {
+            return Err(StateConflict::NotPaused(self.id().to_owned()).into());
+        };
+        self.engine.cgroup(&self.container.spec)?.thaw().map_err(runtime::Error::Cgroup)?;
+        self.update(|status| status.state = ContainerState::Running { pid, start_time, since });
+        self.engine.container_event(&self.container, "unpause", &[]);
+        Ok(())
+    }
+
+    fn rename(&mut self, name: String) -> String {
+        let old = self.status.borrow().name.clone();
+        self.update(|status| status.name = name);
+        self.engine.container_event(&self.container, "rename", &[("oldName", &format!("/{old}"))]);
+        old
+    }
+
+    fn attach(&mut self, options: AttachOptions, fd: OwnedFd, reply: Reply<()>) {
+        if self.link.is_some() {
+            self.forward(&Request::Attach(options), vec![fd], reply);
+        } else {
+            self.waiting.push((options, fd));
+            answer(reply, Ok(()));
+        }
+    }
+
+    /// Sends a request that the monitor answers with `Ok` or `Error`.
+    fn forward(&mut self, request: &Request, fds: Vec<OwnedFd>, reply: Reply<()>) {
+        let id = self.id().to_owned();
+        let Some(link) = &mut self.link else {
+            return answer(reply, Err(StateConflict::NotRunning(id).into()));
+        };
+        match link.request(&id, request, &fds) {
+            Err(error) => answer(reply, Err(error)),
+            Ok(receiver) => drop(tokio::spawn(async move {
+                let result = match receiver.await {
+                    Ok((Message::Ok, _)) => Ok(()),
+                    Ok((Message::Error { message }, _)) => Err(Error::Monitor(message)),
+                    _ => Err(Error::MonitorGone(id)),
+                };
+                answer(reply, result);
+            })),
+        }
+    }
+
+    fn exec(
+        &mut self,
+        entry: Arc<ExecEntry>,
+        plan: Box<monitor::protocol::ExecPlan>,
+        fds: Vec<OwnedFd>,
+        reply: Reply<ExecStarted>,
+    ) {
+        let id = self.id().to_owned();
+        let Some(link) = &mut self.link else {
+            return answer(reply, Err(StateConflict::NotRunning(id).into()));
+        };
+        let receiver = match link.request(&id, &Request::Exec(plan), &fds) {
+            Ok(receiver) => receiver,
+            Err(error) => return answer(reply, Err(error)),
+        };
+        // Registered before the answer, so that an exit right behind it finds its exec.
+        self.execs.push(entry);
+        tokio::spawn(async move {
+            let result = match receiver.await {
+                Ok((Message::ExecStarted { pid, .. }, mut fds)) => Ok(ExecStarted { pid, terminal: fds.pop() }),
+                Ok((Message::Failed(failure), _)) => Err(start::exec_failure(failure)),
+                Ok((Message::Error { message }, _)) => Err(Error::Monitor(message)),
+                _ => Err(Error::MonitorGone(id)),
+            };
+            answer(reply, result);
+        });
+    }
+}
+
+/// Answers a client, who may have left.
+pub(super) fn answer<T>(reply: Reply<T>, result: Result<T, Error>) {
+    let _ = reply.send(result);
+}
+
+/// Whether the other end of a stream is closed.
+fn hung_up(fd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::RDHUP)];
+    let polled = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    polled.is_ok() && fds[0].revents().intersects(PollFlags::HUP)
+}

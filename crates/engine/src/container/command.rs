@@ -1,0 +1,62 @@
+//! What can be asked of a container's actor.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use monitor::protocol::{AttachOptions, ExecPlan};
+use tokio::sync::oneshot;
+use types::Signal;
+
+use crate::error::Error;
+use crate::exec::ExecEntry;
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// Who wants a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartKind {
+    /// A client: counters begin anew.
+    User,
+    /// The restart policy.
+    Policy,
+}
+
+/// An exec that runs.
+#[derive(Debug)]
+pub(crate) struct ExecStarted {
+    /// Pid on the host.
+    pub pid: i32,
+    /// Master of its terminal, when it has one.
+    pub terminal: Option<OwnedFd>,
+}
+
+/// One entry of the actor's queue. Each is answered exactly once.
+pub(crate) enum Command {
+    /// Start the process.
+    Start(StartKind, Reply<()>),
+    /// Send a signal to the process.
+    Signal(Signal, Reply<()>),
+    /// A user wants it stopped: no restart, and a pending one is called off. Answers whether a process exists.
+    Stopping(Reply<bool>),
+    /// Freeze.
+    Pause(Reply<()>),
+    /// Thaw.
+    Unpause(Reply<()>),
+    /// Take this name, which is reserved; answers with the old one.
+    Rename(String, Reply<String>),
+    /// New terminal size: rows, columns.
+    Resize(u16, u16, Reply<()>),
+    /// Connect a stream to the container, now or at its next start.
+    Attach(AttachOptions, OwnedFd, Reply<()>),
+    /// Start one more process; descriptors are its stdio unless it has a terminal.
+    Exec(Arc<ExecEntry>, Box<ExecPlan>, Vec<OwnedFd>, Reply<ExecStarted>),
+    /// New terminal size of an exec: id, rows, columns.
+    ResizeExec(String, u16, u16, Reply<()>),
+    /// Remove the stopped container, its anonymous volumes too when asked.
+    Remove {
+        /// Remove anonymous volumes.
+        volumes: bool,
+        /// Answer.
+        reply: Reply<()>,
+    },
+}

@@ -1,0 +1,86 @@
+//! A container: one actor that owns its state, and the handle by which everybody else sees and addresses it.
+
+mod actor;
+mod command;
+mod exec_relay;
+mod exit;
+mod link;
+mod restart;
+mod status;
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::model::ContainerSpec;
+
+pub(crate) use command::{Command, StartKind};
+pub(crate) use exec_relay::{ExecStdio, relay_terminal};
+pub(crate) use exit::RunEnd;
+pub(crate) use link::{MonitorLink, exit_record};
+pub(crate) use restart::at_daemon_start;
+pub use status::Status;
+
+/// A container as the rest of the engine sees it.
+pub struct Container {
+    /// What it is.
+    pub spec: Arc<ContainerSpec>,
+    status: watch::Receiver<Status>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+// === impl Container ===
+
+impl Container {
+    /// Its present status.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Sees every change of its status.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Its present name, without the slash.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.status.borrow().name.clone()
+    }
+
+    /// Puts a command into the actor's queue and waits for the answer.
+    ///
+    /// # Errors
+    /// Whatever the command answers; [`Error::NoSuchContainer`] when the container has been removed.
+    pub(crate) async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::NoSuchContainer(self.spec.id.to_string());
+        self.commands.send(command(reply)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+impl Engine {
+    /// Starts the actor of a container and makes the container findable; its name must be reserved.
+    pub(crate) fn adopt(
+        self: &Arc<Self>,
+        spec: Arc<ContainerSpec>,
+        status: Status,
+        running: Option<MonitorLink>,
+    ) -> Arc<Container> {
+        let (status_sender, status_receiver) = watch::channel(status);
+        let (commands, queue) = mpsc::unbounded_channel();
+        let container = Arc::new(Container { spec, status: status_receiver, commands });
+        self.containers.insert(Arc::clone(&container));
+        let actor = actor::Actor::new(Arc::clone(self), Arc::clone(&container), status_sender, running);
+        tokio::spawn(actor.run(queue));
+        container
+    }
+}

@@ -1,0 +1,46 @@
+//! The changing side of a container: published to watchers and stored in `containers/<id>/state.json`.
+
+use network::EndpointRecord;
+use serde::{Deserialize, Serialize};
+
+use crate::model::ContainerState;
+
+/// Name, state and what belongs to the present run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Without the slash.
+    pub name: String,
+    /// What the container is doing.
+    pub state: ContainerState,
+    /// Automatic restarts since the last start by a user.
+    #[serde(default)]
+    pub restart_count: u32,
+    /// The last stop was a user's wish: the restart policy keeps still until the next start.
+    #[serde(default)]
+    pub stopped_by_user: bool,
+    /// Its place on a network, while it runs.
+    #[serde(default)]
+    pub endpoint: Option<EndpointRecord>,
+    /// How many runs have ended; `wait` for the next exit watches it grow.
+    #[serde(default)]
+    pub runs_ended: u64,
+    /// The container is gone; the last value watchers see.
+    #[serde(skip)]
+    pub removed: bool,
+}
+
+impl Status {
+    /// Of a container that has just been created.
+    #[must_use]
+    pub fn created(name: String) -> Self {
+        Self {
+            name,
+            state: ContainerState::Created,
+            restart_count: 0,
+            stopped_by_user: false,
+            endpoint: None,
+            runs_ended: 0,
+            removed: false,
+        }
+    }
+}

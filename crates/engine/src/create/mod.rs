@@ -1,0 +1,173 @@
+//! `create`: from a request and an image to a container on disk.
+//!
+//! [`plan`] decides everything from data; this file carries the plan out and undoes it when a step fails.
+
+mod mounts;
+mod plan;
+mod validate;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use types::{ContainerId, Platform};
+
+use crate::container::Status;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::model::{ContainerSpec, CreateContainer, MountPoint};
+use crate::records;
+use crate::undo::Undo;
+use crate::{names, random};
+
+use mounts::MountPlan;
+
+/// What `create` tells the client.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// The new container.
+    pub id: ContainerId,
+    /// What the client should know though nothing failed.
+    pub warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Creates a container; it has its layer, its volumes and its record, and no process.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown image or a container named in the request, `Conflict` for a name in use,
+    /// `InvalidParameter` for contradicting settings. Nothing is left behind on failure.
+    pub async fn create(self: &Arc<Self>, request: CreateContainer) -> Result<Created, Error> {
+        let engine = Arc::clone(self);
+        self.blocking(move || engine.create_blocking(request)).await
+    }
+
+    fn create_blocking(self: Arc<Self>, request: CreateContainer) -> Result<Created, Error> {
+        let image = if request.config.image.is_empty() {
+            return Err(plan::no_image());
+        } else {
+            self.store.image(&self.store.resolve(&request.config.image)?)?
+        };
+        let id = ContainerId::from_bytes(random::bytes());
+        let defaults = plan::Defaults::observe(&self.config);
+        let name = request.name.as_deref().map(names::validate).transpose()?;
+        let (endpoints, platform) = (request.endpoints.clone(), request.platform.clone());
+        let planned = plan::plan(request, &image.config, &id, &defaults)?;
+        let mounts = mounts::plan(&planned.config, &planned.host, |name| self.mounts_of(name))?;
+
+        let mut undo = Undo::default();
+        let name = self.reserve_name(name, &id, &mut undo)?;
+        self.store.create_layer(&id, Some(image.id))?;
+        undo.push({
+            let (store, id) = (self.store.clone(), id.clone());
+            move || store.remove_layer(&id).map_err(Error::from)
+        });
+        let mounts = self.make_volumes(&id, mounts, &mut undo)?;
+        let spec = Arc::new(ContainerSpec {
+            id: id.clone(),
+            created: Timestamp::now(),
+            image: Some(image.id.0),
+            path: planned.path,
+            args: planned.args,
+            config: planned.config,
+            host: planned.host,
+            endpoints,
+            mounts,
+            driver: self.store.driver_name().to_owned(),
+            platform: platform.unwrap_or_else(|| image_platform(&image.config)),
+        });
+        let directory = self.paths.container(&id);
+        std::fs::create_dir(&directory).map_err(Error::file("create", &directory))?;
+        undo.push(move || std::fs::remove_dir_all(&directory).map_err(Error::file("remove", &directory)));
+        records::write(&self.paths.spec(&id), &*spec)?;
+        let status = Status::created(name);
+        records::rewrite(&self.paths.state(&id), &status)?;
+        let container = self.adopt(spec, status, None);
+        undo.disarm();
+        self.container_event(&container, "create", &[]);
+        Ok(Created { id, warnings: planned.warnings })
+    }
+
+    fn reserve_name(
+        self: &Arc<Self>,
+        wanted: Option<String>,
+        id: &ContainerId,
+        undo: &mut Undo,
+    ) -> Result<String, Error> {
+        let name = match wanted {
+            Some(name) => {
+                self.containers.reserve(&name, id)?;
+                name
+            }
+            None => self.invent_name(id),
+        };
+        let (engine, reserved, id) = (Arc::clone(self), name.clone(), id.clone());
+        undo.push(move || {
+            engine.containers.release(&reserved, &id);
+            Ok(())
+        });
+        Ok(name)
+    }
+
+    fn invent_name(&self, id: &ContainerId) -> String {
+        for attempt in 0..10 {
+            let [low, high, ..] = random::bytes();
+            let name = names::invent(u16::from_le_bytes([low, high]), attempt);
+            if self.containers.reserve(&name, id).is_ok() {
+                return name;
+            }
+        }
+        // Docker falls back to the id as well; it cannot be taken.
+        let name = id.short().to_owned();
+        match self.containers.reserve(&name, id) {
+            Ok(()) => name,
+            Err(_) => id.as_str().to_owned(),
+        }
+    }
+
+    /// Mount points of another container, for `--volumes-from`.
+    fn mounts_of(&self, name: &str) -> Result<Vec<MountPoint>, Error> {
+        Ok(self.containers.find(name)?.spec.mounts.clone())
+    }
+
+    /// Creates the volumes that the plan names and copies image content up into the empty ones.
+    fn make_volumes(&self, id: &ContainerId, plans: Vec<MountPlan>, undo: &mut Undo) -> Result<Vec<MountPoint>, Error> {
+        let mut points = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let mut point = plan.point;
+            if point.kind == "volume" {
+                let existed = !point.name.is_empty() && self.store.volume(&point.name).is_ok();
+                let volume = self.store.create_volume(store::VolumeRequest {
+                    name: Some(point.name.clone()).filter(|name| !name.is_empty()),
+                    labels: plan.labels,
+                    ..store::VolumeRequest::default()
+                })?;
+                if !existed {
+                    let (store, name) = (self.store.clone(), volume.name.clone());
+                    undo.push(move || store.remove_volume(&name, true, &[]).map_err(Error::from));
+                    self.volume_event(&volume.name, "create");
+                }
+                if point.copy_up {
+                    self.store.copy_up(id, &point.destination, &volume.name)?;
+                }
+                point.source = volume.mountpoint.display().to_string();
+                point.name = volume.name;
+            } else if plan.create_source {
+                create_bind_source(&point.source)?;
+            }
+            points.push(point);
+        }
+        Ok(points)
+    }
+}
+
+/// Docker makes a missing bind source a directory; like Docker, that directory stays when create fails later.
+fn create_bind_source(source: &str) -> Result<(), Error> {
+    match std::fs::create_dir_all(source) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        result => result.map_err(Error::file("create bind source", source)),
+    }
+}
+
+fn image_platform(config: &store::ImageConfig) -> Platform {
+    Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() }
+}

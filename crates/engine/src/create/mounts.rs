@@ -1,0 +1,230 @@
+//! Pure: binds, `--mount`, `--tmpfs`, `--volumes-from` and the image's volumes become mount points.
+
+use std::collections::BTreeMap;
+
+use super::plan::normalise;
+use crate::error::{Error, Invalid};
+use crate::model::{BindMount, ContainerConfig, HostConfig, MountPoint, MountRequest, MountRequestKind};
+
+/// A mount point and what must happen before it exists.
+#[derive(Debug)]
+pub(super) struct MountPlan {
+    /// As it will be stored; `source` of a volume is filled in when the volume is there.
+    pub point: MountPoint,
+    /// Labels of a volume that has to be created.
+    pub labels: BTreeMap<String, String>,
+    /// Create the bind's source directory when it is missing.
+    pub create_source: bool,
+}
+
+/// Collects all mount points; later kinds win over earlier ones only where Docker lets them.
+///
+/// `mounts_of` looks up another container's mount points.
+///
+/// # Errors
+/// [`Error::Invalid`]; whatever `mounts_of` returns.
+pub(super) fn plan(
+    config: &ContainerConfig,
+    host: &HostConfig,
+    mounts_of: impl Fn(&str) -> Result<Vec<MountPoint>, Error>,
+) -> Result<Vec<MountPlan>, Error> {
+    let mut plans: Vec<MountPlan> = Vec::new();
+    for entry in &host.volumes_from {
+        let (name, mode) = entry.split_once(':').unwrap_or((entry, "rw"));
+        for mut point in mounts_of(name)? {
+            point.rw = match mode {
+                "ro" => false,
+                "rw" => point.rw,
+                other => return Err(Invalid::MountMode(other.to_owned()).into()),
+            };
+            point.copy_up = false;
+            replace(&mut plans, plain(point));
+        }
+    }
+    let mut explicit: Vec<String> = Vec::new();
+    for bind in &host.binds {
+        claim(&mut explicit, &bind.destination)?;
+        replace(&mut plans, plan_bind(bind)?);
+    }
+    for request in &host.mounts {
+        claim(&mut explicit, &request.target)?;
+        replace(&mut plans, plan_request(request)?);
+    }
+    for (path, options) in &host.tmpfs {
+        claim(&mut explicit, path)?;
+        let words = options.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        replace(&mut plans, plain(tmpfs_point(&checked(path)?, words)));
+    }
+    for path in &config.volumes {
+        let destination = checked(path)?;
+        if !plans.iter().any(|plan| plan.point.destination == destination) {
+            plans.push(plain(volume_point("", &destination)));
+        }
+    }
+    Ok(plans)
+}
+
+fn plan_bind(bind: &BindMount) -> Result<MountPlan, Error> {
+    let destination = checked(&bind.destination)?;
+    let is_bind = bind.source.starts_with('/');
+    let mut point = if is_bind {
+        bind_point(&normalise(&bind.source), &destination)
+    } else {
+        volume_point(&bind.source, &destination)
+    };
+    point.mode.clone_from(&bind.mode);
+    for word in bind.mode.split(',').filter(|word| !word.is_empty()) {
+        match word {
+            "rw" => point.rw = true,
+            "ro" => point.rw = false,
+            // SELinux relabelling and macOS consistency mean nothing here, as in Docker on this host.
+            "z" | "Z" | "consistent" | "cached" | "delegated" => {}
+            "nocopy" if !is_bind => point.copy_up = false,
+            "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" if is_bind => {
+                word.clone_into(&mut point.propagation);
+            }
+            _ => return Err(Invalid::MountMode(bind.mode.clone()).into()),
+        }
+    }
+    Ok(MountPlan { point, labels: BTreeMap::new(), create_source: is_bind })
+}
+
+fn plan_request(request: &MountRequest) -> Result<MountPlan, Error> {
+    let destination = checked(&request.target)?;
+    let mut point = match request.kind {
+        MountRequestKind::Bind => {
+            if !request.create_source && !std::path::Path::new(&request.source).exists() {
+                return Err(Invalid::BindSource(request.source.clone()).into());
+            }
+            let mut point = bind_point(&normalise(&request.source), &destination);
+            if !request.propagation.is_empty() {
+                point.propagation.clone_from(&request.propagation);
+            }
+            if request.non_recursive {
+                point.options.push("bind".to_owned());
+            }
+            point
+        }
+        MountRequestKind::Volume => volume_point(&request.source, &destination),
+        MountRequestKind::Tmpfs => {
+            let mut options = Vec::new();
+            if request.tmpfs_size > 0 {
+                options.push(format!("size={}", request.tmpfs_size));
+            }
+            if request.tmpfs_mode > 0 {
+                options.push(format!("mode={:o}", request.tmpfs_mode));
+            }
+            tmpfs_point(&destination, options)
+        }
+    };
+    point.rw = !request.read_only;
+    point.copy_up &= !request.no_copy;
+    Ok(MountPlan { point, labels: request.labels.clone(), create_source: request.create_source })
+}
+
+fn bind_point(source: &str, destination: &str) -> MountPoint {
+    MountPoint {
+        kind: "bind".to_owned(),
+        name: String::new(),
+        source: source.to_owned(),
+        destination: destination.to_owned(),
+        driver: String::new(),
+        mode: String::new(),
+        rw: true,
+        propagation: "rprivate".to_owned(),
+        anonymous: false,
+        copy_up: false,
+        options: Vec::new(),
+    }
+}
+
+fn volume_point(name: &str, destination: &str) -> MountPoint {
+    MountPoint {
+        kind: "volume".to_owned(),
+        name: name.to_owned(),
+        driver: "local".to_owned(),
+        // Docker reports `z` for every volume it mounts by name.
+        mode: "z".to_owned(),
+        propagation: String::new(),
+        anonymous: name.is_empty(),
+        copy_up: true,
+        ..bind_point("", destination)
+    }
+}
+
+fn tmpfs_point(destination: &str, options: Vec<String>) -> MountPoint {
+    MountPoint { kind: "tmpfs".to_owned(), propagation: String::new(), options, ..bind_point("", destination) }
+}
+
+fn plain(point: MountPoint) -> MountPlan {
+    MountPlan { point, labels: BTreeMap::new(), create_source: false }
+}
+
+/// A destination that can be mounted on.
+fn checked(destination: &str) -> Result<String, Error> {
+    if !destination.starts_with('/') {
+        return Err(Invalid::MountPath(destination.to_owned()).into());
+    }
+    match normalise(destination) {
+        root if root == "/" => Err(Invalid::MountRoot.into()),
+        path => Ok(path),
+    }
+}
+
+/// Two explicit mounts at one place contradict each other; one that hides an inherited mount does not.
+fn claim(explicit: &mut Vec<String>, destination: &str) -> Result<(), Error> {
+    let destination = normalise(destination);
+    if explicit.contains(&destination) {
+        return Err(Invalid::DuplicateMount(destination).into());
+    }
+    explicit.push(destination);
+    Ok(())
+}
+
+fn replace(plans: &mut Vec<MountPlan>, plan: MountPlan) {
+    plans.retain(|other| other.point.destination != plan.point.destination);
+    plans.push(plan);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(source: &str, destination: &str, mode: &str) -> BindMount {
+        BindMount { source: source.to_owned(), destination: destination.to_owned(), mode: mode.to_owned() }
+    }
+
+    fn planned(binds: Vec<BindMount>) -> Result<Vec<MountPlan>, Error> {
+        let mut config = ContainerConfig::default();
+        config.volumes.insert("/data".to_owned());
+        let host = HostConfig { binds, ..HostConfig::default() };
+        plan(&config, &host, |_| Ok(Vec::new()))
+    }
+
+    #[test]
+    fn a_named_volume_replaces_the_images_anonymous_one() {
+        let plans = planned(vec![bind("db", "/data/", "ro")]).expect("valid");
+        let [only] = plans.as_slice() else { panic!("{plans:?}") };
+        assert_eq!((only.point.name.as_str(), only.point.rw, only.point.anonymous), ("db", false, false));
+    }
+
+    #[test]
+    fn image_volumes_are_anonymous() {
+        let plans = planned(vec![bind("/src", "/other", "rslave,ro")]).expect("valid");
+        assert_eq!(plans.len(), 2);
+        assert_eq!(plans[0].point.propagation, "rslave");
+        assert!(plans[0].create_source && plans[1].point.anonymous);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for (bad, text) in [
+            (vec![bind("/a", "/", "")], "invalid specification: destination can't be '/'"),
+            (vec![bind("/a", "b", "")], "invalid mount path: 'b' mount path must be absolute"),
+            (vec![bind("/a", "/b", "rx")], "invalid mode: rx"),
+            (vec![bind("/a", "/b", ""), bind("/c", "/b/.", "")], "Duplicate mount point: /b"),
+        ] {
+            assert_eq!(planned(bad).map_err(|error| error.to_string()).err().as_deref(), Some(text));
+        }
+    }
+}

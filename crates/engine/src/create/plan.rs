@@ -1,0 +1,258 @@
+//! Pure: the request and the image's configuration become the container's configuration.
+
+use std::thread::available_parallelism;
+
+use types::{ContainerId, Signal};
+
+use super::validate;
+use crate::config::EngineConfig;
+use crate::error::{Error, Invalid};
+use crate::model::{
+    ContainerConfig, CreateContainer, Healthcheck, HostConfig, LogConfig, NamespaceMode, NetworkMode, PortKey,
+};
+
+/// What planning needs to know of the machine and the daemon.
+#[derive(Clone, Debug)]
+pub(super) struct Defaults {
+    /// Processors online.
+    pub cpus: usize,
+    /// Log driver of containers that name none.
+    pub log: LogConfig,
+    /// Name of the host, for containers that share its network.
+    pub host_name: String,
+    /// Whether control groups are version 2 only.
+    pub unified: bool,
+    /// Whether users of containers are mapped.
+    pub remapped: bool,
+}
+
+/// The configuration side of a new container.
+#[derive(Debug)]
+pub(super) struct CreatePlan {
+    pub config: ContainerConfig,
+    pub host: HostConfig,
+    pub path: String,
+    pub args: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+impl Defaults {
+    pub(super) fn observe(config: &EngineConfig) -> Self {
+        let (driver, options) = config.log_driver.clone();
+        let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self {
+            cpus: available_parallelism().map_or(1, std::num::NonZero::get),
+            log: LogConfig { driver, options },
+            host_name,
+            unified: crate::system::CgroupFeatures::observe().version == 2,
+            remapped: config.userns_remap.is_some(),
+        }
+    }
+}
+
+/// Writes Docker's defaults into what was left open, so that `inspect` shows what the container gets.
+fn complete(host: &mut HostConfig, defaults: &Defaults) {
+    if host.ipc_mode == NamespaceMode::Default {
+        host.ipc_mode = NamespaceMode::Private;
+    }
+    if host.cgroupns_mode == NamespaceMode::Default {
+        let private = defaults.unified && !host.privileged;
+        host.cgroupns_mode = if private { NamespaceMode::Private } else { NamespaceMode::Host };
+    }
+    if !host.privileged {
+        let owned = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+        host.masked_paths.get_or_insert_with(|| owned(&runtime::spec::defaults::MASKED_PATHS));
+        host.readonly_paths.get_or_insert_with(|| owned(&runtime::spec::defaults::READONLY_PATHS));
+    }
+}
+
+/// Merges, completes and checks.
+///
+/// # Errors
+/// [`Error::NoCommand`], [`Error::Invalid`].
+pub(super) fn plan(
+    request: CreateContainer,
+    image: &store::ImageConfig,
+    id: &ContainerId,
+    defaults: &Defaults,
+) -> Result<CreatePlan, Error> {
+    let CreateContainer { mut config, mut host, endpoints, .. } = request;
+    validate::check_endpoints(&host, &endpoints)?;
+    merge(&mut config, &image.config)?;
+    let mut command = config.entrypoint.iter().chain(&config.cmd).flatten().cloned();
+    let path = command.next().filter(|path| !path.is_empty()).ok_or(Error::NoCommand)?;
+    let args = command.collect();
+    if config.hostname.is_empty() {
+        config.hostname = match host.network_mode {
+            NetworkMode::Host => defaults.host_name.clone(),
+            _ => id.short().to_owned(),
+        };
+    }
+    if !config.working_dir.is_empty() {
+        if !config.working_dir.starts_with('/') {
+            return Err(Invalid::WorkingDir(config.working_dir).into());
+        }
+        config.working_dir = normalise(&config.working_dir);
+    }
+    if host.log.driver.is_empty() {
+        host.log.driver.clone_from(&defaults.log.driver);
+        if host.log.options.is_empty() {
+            host.log.options.clone_from(&defaults.log.options);
+        }
+    }
+    let warnings = validate::check(&config, &mut host, defaults.cpus)?;
+    if defaults.remapped {
+        crate::start::check_user_namespace(&host)?;
+    }
+    complete(&mut host, defaults);
+    Ok(CreatePlan { config, host, path, args, warnings })
+}
+
+pub(super) fn no_image() -> Error {
+    Error::Store(store::Error::Reference(types::InvalidReference::Format))
+}
+
+/// Docker's `runconfig` merge: what the request leaves out comes from the image.
+fn merge(config: &mut ContainerConfig, image: &store::ContainerConfig) -> Result<(), Error> {
+    if config.user.is_empty() {
+        config.user.clone_from(&image.user);
+    }
+    config.exposed_ports.extend(image.exposed_ports.keys().filter_map(|key| key.parse::<PortKey>().ok()));
+    for variable in &image.env {
+        let name = variable.split('=').next().unwrap_or_default();
+        if !config.env.iter().any(|own| own.split('=').next() == Some(name)) {
+            config.env.push(variable.clone());
+        }
+    }
+    for (key, value) in &image.labels {
+        config.labels.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    merge_command(config, image);
+    merge_health(&mut config.healthcheck, image.healthcheck.as_ref());
+    if config.working_dir.is_empty() {
+        config.working_dir.clone_from(&image.working_dir);
+    }
+    config.volumes.extend(image.volumes.keys().cloned());
+    if config.stop_signal.is_none() {
+        let signal = image.stop_signal.as_deref().filter(|signal| !signal.is_empty());
+        config.stop_signal =
+            signal.map(str::parse::<Signal>).transpose().map_err(|error| Error::Invalid(Invalid::Signal(error)))?;
+    }
+    if config.stop_timeout.is_none() {
+        config.stop_timeout = image.stop_timeout;
+    }
+    if config.shell.is_none() {
+        config.shell.clone_from(&image.shell);
+    }
+    config.on_build.clear();
+    Ok(())
+}
+
+/// A new entrypoint takes the image's command away; `--entrypoint ""` resets the image's entrypoint.
+fn merge_command(config: &mut ContainerConfig, image: &store::ContainerConfig) {
+    let own_command = config.cmd.as_ref().is_some_and(|cmd| !cmd.is_empty());
+    if config.entrypoint.as_ref().is_none_or(Vec::is_empty) {
+        if !own_command {
+            config.cmd.clone_from(&image.cmd);
+        }
+        if config.entrypoint.is_none() {
+            config.entrypoint.clone_from(&image.entrypoint);
+        }
+    }
+    if config.entrypoint.as_ref().is_some_and(|words| matches!(words.as_slice(), [only] if only.is_empty())) {
+        config.entrypoint = None;
+    }
+}
+
+fn merge_health(own: &mut Option<Healthcheck>, image: Option<&store::Healthcheck>) {
+    let Some(image) = image else { return };
+    let own = own.get_or_insert_with(Healthcheck::default);
+    let inherit = |own: &mut i64, image: i64| {
+        if *own == 0 {
+            *own = image;
+        }
+    };
+    if own.test.is_empty() {
+        own.test.clone_from(&image.test);
+    }
+    inherit(&mut own.interval, image.interval);
+    inherit(&mut own.timeout, image.timeout);
+    inherit(&mut own.start_period, image.start_period);
+    inherit(&mut own.start_interval, image.start_interval);
+    inherit(&mut own.retries, image.retries);
+}
+
+/// Removes `.`, `..` and doubled slashes from an absolute path, without touching the disk.
+pub(super) fn normalise(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> Defaults {
+        let log = LogConfig { driver: "json-file".to_owned(), options: std::collections::BTreeMap::new() };
+        Defaults { cpus: 2, log, host_name: "machine".to_owned(), unified: true, remapped: false }
+    }
+
+    fn image(entrypoint: Option<&[&str]>, cmd: Option<&[&str]>) -> store::ImageConfig {
+        let words = |words: Option<&[&str]>| words.map(|words| words.iter().map(|&word| word.to_owned()).collect());
+        let mut image = store::ImageConfig::default();
+        image.config.entrypoint = words(entrypoint);
+        image.config.cmd = words(cmd);
+        image.config.env = vec!["PATH=/bin".to_owned(), "A=image".to_owned()];
+        image
+    }
+
+    fn command(entrypoint: Option<&[&str]>, cmd: Option<&[&str]>, image: &store::ImageConfig) -> Result<String, Error> {
+        let words = |words: Option<&[&str]>| words.map(|words| words.iter().map(|&word| word.to_owned()).collect());
+        let config = ContainerConfig { entrypoint: words(entrypoint), cmd: words(cmd), ..ContainerConfig::default() };
+        let request = CreateContainer { config, ..CreateContainer::default() };
+        let planned = plan(request, image, &ContainerId::from_bytes([7; 32]), &defaults())?;
+        Ok(std::iter::once(planned.path).chain(planned.args).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn entrypoint_and_command_combine_as_in_docker() {
+        let both = image(Some(&["entry"]), Some(&["default"]));
+        for (entrypoint, cmd, expected) in [
+            (None, None, "entry default"),
+            (None, Some(&["mine"][..]), "entry mine"),
+            (Some(&["other"][..]), None, "other"),
+            (Some(&["other"][..]), Some(&["mine"][..]), "other mine"),
+        ] {
+            assert_eq!(command(entrypoint, cmd, &both).ok().as_deref(), Some(expected));
+        }
+        assert_eq!(command(Some(&[""]), Some(&["mine"]), &both).ok().as_deref(), Some("mine"));
+        assert!(matches!(command(None, None, &image(None, None)), Err(Error::NoCommand)));
+    }
+
+    #[test]
+    fn environment_of_the_request_wins() {
+        let config = ContainerConfig {
+            env: vec!["A=mine".to_owned()],
+            cmd: Some(vec!["x".to_owned()]),
+            ..ContainerConfig::default()
+        };
+        let request = CreateContainer { config, ..CreateContainer::default() };
+        let planned = plan(request, &image(None, None), &ContainerId::from_bytes([7; 32]), &defaults()).expect("valid");
+        assert_eq!(planned.config.env, ["A=mine", "PATH=/bin"]);
+        assert_eq!(planned.config.hostname, "070707070707");
+    }
+
+    #[test]
+    fn paths_are_normalised() {
+        for (path, expected) in [("/", "/"), ("/a/../b//c/.", "/b/c"), ("/../..", "/")] {
+            assert_eq!(normalise(path), expected);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Pure: settings that contradict each other or the machine. Texts are Docker's.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Invalid};
+use crate::model::{ContainerConfig, EndpointRequest, HostConfig, NetworkMode, Resources, RestartPolicy};
+
+const MINIMUM_MEMORY: i64 = 6 * 1024 * 1024;
+const LOG_OPTIONS: [&str; 8] =
+    ["max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"];
+
+/// Checks the merged configuration, completes what depends on other settings, and returns warnings.
+pub(super) fn check(config: &ContainerConfig, host: &mut HostConfig, cpus: usize) -> Result<Vec<String>, Error> {
+    check_resources(&mut host.resources, cpus)?;
+    check_network(config, host)?;
+    check_log(host)?;
+    if host.auto_remove && host.restart_policy != RestartPolicy::No {
+        return Err(Invalid::Conflict("cannot create container with both a restart policy and AutoRemove").into());
+    }
+    if !matches!(host.runtime.as_str(), "" | "gantry" | "runc" | "io.containerd.runc.v2") {
+        return Err(Invalid::Runtime(host.runtime.clone()).into());
+    }
+    if !host.storage_opt.is_empty() {
+        return Err(Invalid::Unsupported("--storage-opt").into());
+    }
+    Ok(Vec::new())
+}
+
+fn check_resources(resources: &mut Resources, cpus: usize) -> Result<(), Error> {
+    if resources.memory > 0 && resources.memory < MINIMUM_MEMORY {
+        return Err(Invalid::MemoryTooSmall.into());
+    }
+    if resources.memory == 0 && resources.memory_swap > 0 {
+        return Err(
+            Invalid::Conflict("You should always set the Memory limit when using Memoryswap limit, see usage").into()
+        );
+    }
+    if resources.memory > 0 && resources.memory_swap > 0 && resources.memory_swap < resources.memory {
+        return Err(Invalid::SwapTooSmall.into());
+    }
+    // Docker's default: as much swap as memory.
+    if resources.memory > 0 && resources.memory_swap == 0 {
+        resources.memory_swap = resources.memory.saturating_mul(2);
+    }
+    if resources.nano_cpus > 0 {
+        if resources.cpu_quota > 0 {
+            return Err(Invalid::CpuConflict("Quota").into());
+        }
+        if resources.cpu_period > 0 {
+            return Err(Invalid::CpuConflict("Period").into());
+        }
+        let most = i64::try_from(cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+        if !(10_000_000..=most).contains(&resources.nano_cpus) {
+            return Err(Invalid::NanoCpus(cpus).into());
+        }
+    }
+    if resources.pids_limit == Some(0) {
+        resources.pids_limit = None;
+    }
+    Ok(())
+}
+
+/// Settings of the default networks that only networks of a user's own can have, and links, which nothing makes yet.
+pub(super) fn check_endpoints(host: &HostConfig, endpoints: &BTreeMap<String, EndpointRequest>) -> Result<(), Error> {
+    if !host.links.is_empty() || endpoints.values().any(|endpoint| !endpoint.links.is_empty()) {
+        return Err(Invalid::Unsupported("--link").into());
+    }
+    if endpoints.values().any(|endpoint| !endpoint.aliases.is_empty()) {
+        return Err(Invalid::AliasOnDefault.into());
+    }
+    if endpoints.values().any(|endpoint| endpoint.ipv4.is_some() || endpoint.ipv6.is_some()) {
+        return Err(Invalid::AddressOnDefault.into());
+    }
+    Ok(())
+}
+
+fn check_network(config: &ContainerConfig, host: &HostConfig) -> Result<(), Error> {
+    let shared = match &host.network_mode {
+        NetworkMode::Container(_) => "container type network",
+        NetworkMode::Host => "host type network",
+        _ => return Ok(()),
+    };
+    if shared == "container type network" {
+        if !host.port_bindings.is_empty() || host.publish_all_ports {
+            return Err(Invalid::Conflict("port publishing and the container type network mode").into());
+        }
+        if !host.dns.is_empty() {
+            return Err(Invalid::Conflict("dns and the network mode").into());
+        }
+        if !host.extra_hosts.is_empty() {
+            return Err(Invalid::Conflict("custom host-to-IP mapping and the network mode").into());
+        }
+        if !config.exposed_ports.is_empty() && host.publish_all_ports {
+            return Err(Invalid::Conflict("port exposing and the container type network mode").into());
+        }
+    }
+    if !host.links.is_empty() {
+        return Err(Invalid::Conflict("links and the network mode").into());
+    }
+    Ok(())
+}
+
+fn check_log(host: &HostConfig) -> Result<(), Error> {
+    match host.log.driver.as_str() {
+        "json-file" => {}
+        "none" if host.log.options.is_empty() => return Ok(()),
+        "none" => return Err(Invalid::Conflict("log options and the none log driver").into()),
+        other => return Err(Invalid::LogDriver(other.to_owned()).into()),
+    }
+    for option in host.log.options.keys() {
+        if !LOG_OPTIONS.contains(&option.as_str()) {
+            return Err(Invalid::LogOption(option.clone(), host.log.driver.clone()).into());
+        }
+    }
+    crate::log_options::parse(&host.log)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(host: &mut HostConfig) -> String {
+        "json-file".clone_into(&mut host.log.driver);
+        check(&ContainerConfig::default(), host, 2).map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn limits_are_checked_with_dockers_words() {
+        let mut host = HostConfig::default();
+        host.resources.memory = 1 << 20;
+        assert_eq!(text(&mut host), "Minimum memory limit allowed is 6MB");
+        host.resources.memory = 64 << 20;
+        host.resources.memory_swap = 1 << 20;
+        assert_eq!(text(&mut host), "Minimum memoryswap limit should be larger than memory limit, see usage");
+        host.resources = Resources { nano_cpus: 3_000_000_000, ..Resources::default() };
+        assert_eq!(text(&mut host), "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available");
+    }
+
+    #[test]
+    fn swap_defaults_to_twice_the_memory() {
+        let mut host = HostConfig::default();
+        host.resources.memory = 64 << 20;
+        assert_eq!(text(&mut host), "");
+        assert_eq!(host.resources.memory_swap, 128 << 20);
+    }
+
+    #[test]
+    fn unknown_log_drivers_and_options_are_refused() {
+        let mut host = HostConfig::default();
+        host.log.options.insert("nope".to_owned(), String::new());
+        assert_eq!(text(&mut host), "unknown log opt 'nope' for json-file log driver");
+    }
+
+    #[test]
+    fn links_aliases_and_addresses_are_refused_on_default_networks() {
+        let text = |endpoint: EndpointRequest| {
+            let endpoints = BTreeMap::from([("bridge".to_owned(), endpoint)]);
+            check_endpoints(&HostConfig::default(), &endpoints).err().map(|error| error.to_string())
+        };
+        assert_eq!(text(EndpointRequest::default()), None);
+        let alias = EndpointRequest { aliases: vec!["db".to_owned()], ..EndpointRequest::default() };
+        assert!(text(alias).is_some_and(|text| text.contains("user defined networks")));
+        let address = EndpointRequest { ipv4: Some([10, 0, 0, 9].into()), ..EndpointRequest::default() };
+        assert!(text(address).is_some_and(|text| text.contains("user defined networks only")));
+        let linked = HostConfig { links: vec!["a:b".to_owned()], ..HostConfig::default() };
+        assert!(check_endpoints(&linked, &BTreeMap::new()).is_err());
+    }
+}

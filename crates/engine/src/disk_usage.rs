@@ -1,0 +1,95 @@
+//! What takes space: `docker system df`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use store::Volume;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::images::{ImageQuery, ListedImage};
+use crate::model::ContainerSummary;
+use crate::query::ListContainers;
+
+/// Which kinds of things to measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskUsageQuery {
+    /// Containers.
+    pub containers: bool,
+    /// Images and their layers.
+    pub images: bool,
+    /// Volumes.
+    pub volumes: bool,
+}
+
+/// What takes space. A kind that was not asked for is `None`.
+#[derive(Clone, Debug, Default)]
+pub struct DiskUsage {
+    /// Bytes in all layers of images, each counted once.
+    pub layers_size: u64,
+    /// Images, with what they share.
+    pub images: Option<Vec<ListedImage>>,
+    /// Containers, with sizes.
+    pub containers: Option<Vec<ContainerSummary>>,
+    /// Volumes.
+    pub volumes: Option<Vec<VolumeUsage>>,
+}
+
+/// A volume and its size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VolumeUsage {
+    /// The volume.
+    pub volume: Volume,
+    /// How many containers mount it.
+    pub references: usize,
+    /// Bytes; `None` when they could not be counted.
+    pub size: Option<u64>,
+}
+
+impl Engine {
+    /// Measures what was asked for.
+    ///
+    /// # Errors
+    /// When a container's layer cannot be read.
+    pub async fn disk_usage(self: &Arc<Self>, query: DiskUsageQuery) -> Result<DiskUsage, Error> {
+        let mut usage = DiskUsage::default();
+        if query.containers {
+            let everything = ListContainers { all: true, size: true, ..ListContainers::default() };
+            usage.containers = Some(self.list(everything).await?);
+        }
+        if query.images {
+            let measured = ImageQuery { shared_size: true, ..ImageQuery::default() };
+            usage.images = Some(self.image_list(measured).await?);
+            let engine = Arc::clone(self);
+            usage.layers_size = self.blocking(move || Ok(engine.layer_sizes().values().sum())).await?;
+        }
+        if query.volumes {
+            let engine = Arc::clone(self);
+            usage.volumes = Some(self.blocking(move || Ok(engine.volume_usage())).await?);
+        }
+        Ok(usage)
+    }
+
+    fn volume_usage(&self) -> Vec<VolumeUsage> {
+        let references = self.volume_references();
+        let measure = |volume: Volume| VolumeUsage {
+            references: references.get(&volume.name).copied().unwrap_or(0),
+            size: self.store.volume_size(&volume.name).ok(),
+            volume,
+        };
+        self.store.volumes().into_iter().map(measure).collect()
+    }
+
+    /// How many containers mount each volume that is mounted at all.
+    pub(crate) fn volume_references(&self) -> BTreeMap<String, usize> {
+        let mut references = BTreeMap::new();
+        for container in self.containers.snapshot() {
+            let points = container.spec.mounts.iter().filter(|point| point.kind == "volume");
+            let names: std::collections::BTreeSet<&str> = points.map(|point| point.name.as_str()).collect();
+            for name in names {
+                *references.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        references
+    }
+}

@@ -1,0 +1,164 @@
+//! The engine: the rooms it composes and what belongs to no single container.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use network::{EndpointRecord, Network};
+use runtime::cgroup::Cgroup;
+use store::{Store, StoreConfig};
+use sys::sealed_exe::SealedDirectory;
+
+use crate::config::EngineConfig;
+use crate::error::Error;
+use crate::events::Bus;
+use crate::exec::ExecTable;
+use crate::model::ContainerSpec;
+use crate::paths::Paths;
+use crate::recover;
+use crate::registry::Registry;
+use crate::start::{self, Filters};
+
+/// Cgroup that holds the containers which name no other parent.
+const CGROUP_PARENT: &str = "/gantry";
+
+/// One engine: one data root, one exec root, one default bridge.
+pub struct Engine {
+    /// As told at the start.
+    pub config: Arc<EngineConfig>,
+    pub(crate) paths: Paths,
+    /// Images, layers, volumes.
+    pub store: Store,
+    /// Networks.
+    pub network: Arc<Network>,
+    /// What happens.
+    pub events: Bus,
+    pub(crate) containers: Registry,
+    pub(crate) execs: ExecTable,
+    pub(crate) filters: Filters,
+    /// The program that becomes a monitor, as it is executed.
+    pub(crate) monitor: PathBuf,
+    /// What that path leads through: a mount by which no container can overwrite the program (CVE-2019-5736).
+    _sealed: Option<SealedDirectory>,
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Opens the rooms and takes over the containers that an earlier daemon left running or stopped.
+    ///
+    /// Must be called inside a tokio runtime: every container gets its task.
+    ///
+    /// # Errors
+    /// When a root cannot be used or a room cannot be opened.
+    pub async fn open(config: EngineConfig) -> Result<Arc<Self>, Error> {
+        let opened = tokio::task::spawn_blocking(move || open_rooms(config));
+        let (engine, found) = opened.await.map_err(|_| Error::ShuttingDown)??;
+        recover::adopt_all(&engine, found);
+        Ok(engine)
+    }
+
+    /// Runs synchronous work of the rooms on a thread that may wait.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        tokio::task::spawn_blocking(work).await.map_err(|_| Error::ShuttingDown)?
+    }
+
+    /// The control group of a container, as the monitor made it.
+    pub(crate) fn cgroup(&self, spec: &ContainerSpec) -> Result<Cgroup, Error> {
+        Cgroup::open(cgroup_path(spec)).map_err(|error| Error::Runtime(runtime::Error::Cgroup(error)))
+    }
+
+    /// Takes back what belonged to a run, but for its run directory. Every step is tried; failures are logged, since the run is over anyway.
+    pub(crate) fn release_run(&self, spec: &ContainerSpec, endpoint: Option<&EndpointRecord>) {
+        let log = |what: &str, result: Result<(), Error>| {
+            if let Err(error) = result {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(container = spec.id.as_str(), what, error, "not released");
+            }
+        };
+        if let Some(endpoint) = endpoint {
+            log("endpoint", self.network.detach(endpoint).map_err(Error::from));
+            self.network.remove_sandbox(&endpoint.sandbox_key);
+        }
+        if matches!(spec.host.ipc_mode, crate::model::NamespaceMode::Shareable) {
+            log("shared memory", start::release_shared_memory(&self.paths.shared_memory(&spec.id)));
+        }
+    }
+
+    /// Deletes a stopped container's files: layer, anonymous volumes if asked, records, log.
+    pub(crate) fn remove_files(&self, spec: &ContainerSpec, volumes: bool) -> Result<(), Error> {
+        match self.store.remove_layer(&spec.id) {
+            // Gone already: an earlier removal got this far.
+            Ok(()) | Err(store::Error::NoSuchContainerLayer(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if volumes {
+            for point in spec.mounts.iter().filter(|point| point.anonymous) {
+                let users = self.volume_users(&point.name, &spec.id);
+                match self.store.remove_volume(&point.name, true, &users) {
+                    Ok(()) => self.volume_event(&point.name, "destroy"),
+                    Err(error) if !users.is_empty() => {
+                        tracing::debug!(volume = point.name, error = &error as &dyn std::error::Error, "kept");
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(self.store.remove_later(&self.paths.container(&spec.id))?)
+    }
+
+    /// Containers other than `except` that mount the volume.
+    pub(crate) fn volume_users(&self, volume: &str, except: &types::ContainerId) -> Vec<types::ContainerId> {
+        let mounts = |spec: &ContainerSpec| spec.mounts.iter().any(|point| point.name == volume);
+        let containers = self.containers.snapshot();
+        let users = containers.iter().filter(|container| container.spec.id != *except && mounts(&container.spec));
+        users.map(|container| container.spec.id.clone()).collect()
+    }
+}
+
+/// Where the container's control group is, below every hierarchy's mount point.
+pub(crate) fn cgroup_path(spec: &ContainerSpec) -> PathBuf {
+    let parent = if spec.host.cgroup_parent.is_empty() { CGROUP_PARENT } else { &spec.host.cgroup_parent };
+    PathBuf::from("/").join(parent).join(spec.id.as_str())
+}
+
+fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>), Error> {
+    let paths = Paths::new(&config.data_root, &config.exec_root);
+    let store = Store::open(StoreConfig { data_root: config.data_root.clone(), driver: config.driver })?;
+    for directory in [paths.containers(), paths.runs()] {
+        std::fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
+    }
+    let found = recover::observe(&paths)?;
+    let endpoints: Vec<EndpointRecord> = found.iter().filter_map(recover::Found::live_endpoint).collect();
+    let network = Arc::new(Network::open(config.network.clone(), &endpoints)?);
+    let (monitor, sealed) = seal(&config.monitor);
+    let engine = Engine {
+        paths,
+        store,
+        network,
+        events: Bus::default(),
+        containers: Registry::default(),
+        execs: ExecTable::default(),
+        filters: Filters::default(),
+        monitor,
+        _sealed: sealed,
+        config: Arc::new(config),
+    };
+    Ok((Arc::new(engine), found))
+}
+
+/// The path to execute the monitor by. Kernels before Linux 5.12 cannot guard it and get the plain one.
+fn seal(program: &Path) -> (PathBuf, Option<SealedDirectory>) {
+    let sealed = match program.parent().map(SealedDirectory::of) {
+        Some(Ok(sealed)) => sealed,
+        Some(Err(error)) => {
+            tracing::warn!(%error, "the monitor's program is not guarded against being overwritten");
+            return (program.to_owned(), None);
+        }
+        None => return (program.to_owned(), None),
+    };
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    (sealed.program(&name), Some(sealed))
+}

@@ -1,0 +1,69 @@
+//! Images, as clients ask for them: the store's work with the engine's knowledge of containers, and events.
+
+mod changes;
+mod inspect;
+mod list;
+mod pull;
+mod remove;
+mod transport;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use store::{ContainerUse, Image, ImageId};
+
+use crate::engine::Engine;
+use crate::model::{Event, EventKind};
+
+pub use changes::apply_changes;
+pub use inspect::{HistoryEntry, ImageDetails};
+pub use list::{ImageQuery, ListedImage};
+pub use transport::ChannelReader;
+pub(crate) use transport::ChannelWriter;
+
+/// One step of a pull, a load or an import.
+#[derive(Clone, Debug)]
+pub enum ImageProgress {
+    /// Of a pull.
+    Pull(transfer::Progress),
+    /// Of a load.
+    Load(store::LoadEvent),
+    /// An import is done.
+    Imported(ImageId),
+}
+
+impl Engine {
+    /// Tells that something happened to an image.
+    fn image_event(&self, action: &str, actor: &str, name: &str, image: Option<&Image>) {
+        let labels = image.map(|image| &image.config.config.labels);
+        let mut attributes: BTreeMap<String, String> =
+            labels.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+        attributes.insert("name".to_owned(), name.to_owned());
+        self.events.publish(Event {
+            kind: EventKind::Image,
+            action: action.to_owned(),
+            actor: actor.to_owned(),
+            attributes,
+            at: Timestamp::now(),
+        });
+    }
+
+    /// The containers that use an image.
+    fn users_of(&self, image: &ImageId) -> Vec<ContainerUse> {
+        let containers = self.containers.snapshot();
+        let users = containers.iter().filter(|container| container.spec.image == Some(image.0));
+        users
+            .map(|container| ContainerUse {
+                id: container.spec.id.clone(),
+                running: container.status().state.is_running(),
+                image: container.spec.config.image.clone(),
+            })
+            .collect()
+    }
+
+    /// Looks an image up by name or id.
+    fn find_image(&self, name: &str) -> Result<Arc<Image>, store::Error> {
+        self.store.image(&self.store.resolve(name)?)
+    }
+}

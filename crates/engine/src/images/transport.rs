@@ -1,0 +1,180 @@
+//! `docker load`, `docker import`, `docker save`: tar streams between clients and the store.
+//!
+//! The store is synchronous and the clients are not: each transport runs on a blocking thread, with a bounded channel
+//! in between, so that neither side runs ahead of the other.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use store::{ImportOptions, LoadEvent, Loaded};
+use tokio::sync::mpsc;
+
+use super::ImageProgress;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// Bytes a piece of a saved archive has.
+const PIECE: usize = 256 * 1024;
+/// Pieces and progress steps in flight.
+const IN_FLIGHT: usize = 16;
+
+/// Steps of a transport; an error is the last one.
+pub(super) type Steps = mpsc::Receiver<Result<ImageProgress, Error>>;
+
+impl Engine {
+    /// Loads images from an archive.
+    pub fn image_load(self: &Arc<Self>, mut archive: impl Read + Send + 'static) -> Steps {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        let engine = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let steps = sender.clone();
+            // A client that left is noticed by the store when its archive ends.
+            let mut progress = move |event: LoadEvent| drop(steps.blocking_send(Ok(ImageProgress::Load(event))));
+            match engine.store.load(&mut archive, &mut progress) {
+                Ok(loaded) => loaded.iter().for_each(|loaded| engine.loaded_event(loaded)),
+                Err(error) => drop(sender.blocking_send(Err(error.into()))),
+            }
+        });
+        receiver
+    }
+
+    fn loaded_event(&self, loaded: &Loaded) {
+        let id = loaded.id.to_string();
+        let name = loaded.reference.as_ref().map_or_else(|| id.clone(), types::Reference::familiar);
+        self.image_event("load", &id, &name, None);
+    }
+
+    /// Makes an image of a root file system.
+    pub fn image_import(self: &Arc<Self>, mut archive: impl Read + Send + 'static, options: ImportOptions) -> Steps {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        let engine = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let step = match engine.store.import(&mut archive, options) {
+                Ok(id) => {
+                    engine.image_event("import", &id.to_string(), &id.to_string(), None);
+                    Ok(ImageProgress::Imported(id))
+                }
+                Err(error) => Err(error.into()),
+            };
+            // A client that left does not need the answer.
+            drop(sender.blocking_send(step));
+        });
+        receiver
+    }
+
+    /// Writes images into one archive.
+    ///
+    /// # Errors
+    /// `NotFound`; a failure later ends the stream early and is logged.
+    pub async fn image_save(self: &Arc<Self>, names: Vec<String>) -> Result<mpsc::Receiver<Bytes>, Error> {
+        let (mut writer, receiver) = ChannelWriter::new();
+        let engine = Arc::clone(self);
+        let images = names.clone();
+        let images = self
+            .blocking({
+                let engine = Arc::clone(&engine);
+                move || Ok(images.iter().map(|name| engine.find_image(name)).collect::<Result<Vec<_>, _>>()?)
+            })
+            .await?;
+        tokio::task::spawn_blocking(move || {
+            let result = engine.store.save(&names, &mut writer).map_err(Error::from);
+            let result = result.and_then(|()| writer.flush().map_err(Error::file("write", "the archive")));
+            match result {
+                Ok(()) => images.iter().for_each(|image| {
+                    let id = image.id.to_string();
+                    engine.image_event("save", &id, &id, Some(image));
+                }),
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "save ended early"),
+            }
+        });
+        Ok(receiver)
+    }
+}
+
+/// Reads what an asynchronous sender sends. Only for threads that may block.
+#[derive(Debug)]
+pub struct ChannelReader {
+    receiver: mpsc::Receiver<io::Result<Bytes>>,
+    current: Bytes,
+}
+
+impl ChannelReader {
+    /// A reader, and where its bytes come from.
+    #[must_use]
+    pub fn new() -> (mpsc::Sender<io::Result<Bytes>>, Self) {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        (sender, Self { receiver, current: Bytes::new() })
+    }
+}
+
+impl Read for ChannelReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.receiver.blocking_recv() {
+                Some(piece) => self.current = piece?,
+                None => return Ok(0),
+            }
+        }
+        let count = self.current.len().min(buffer.len());
+        self.current.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Collects what is written into pieces for an asynchronous receiver.
+pub(crate) struct ChannelWriter {
+    sender: mpsc::Sender<Bytes>,
+    buffer: BytesMut,
+}
+
+impl ChannelWriter {
+    /// A writer, and where its pieces arrive.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Bytes>) {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        (Self { sender, buffer: BytesMut::with_capacity(PIECE) }, receiver)
+    }
+}
+
+impl Write for ChannelWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.buffer, BytesMut::with_capacity(PIECE)).freeze();
+        self.sender.blocking_send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_arrive_whole_and_in_order() {
+        let (sender, mut reader) = ChannelReader::new();
+        sender.blocking_send(Ok(Bytes::from_static(b"one "))).expect("room");
+        sender.blocking_send(Ok(Bytes::new())).expect("room");
+        sender.blocking_send(Ok(Bytes::from_static(b"two"))).expect("room");
+        drop(sender);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).expect("reads");
+        assert_eq!(text, "one two");
+    }
+
+    #[test]
+    fn a_receiver_that_left_is_a_broken_pipe() {
+        let (mut writer, receiver) = ChannelWriter::new();
+        drop(receiver);
+        writer.write_all(b"x").expect("buffered");
+        assert_eq!(writer.flush().map_err(|error| error.kind()), Err(io::ErrorKind::BrokenPipe));
+    }
+}

@@ -1,0 +1,54 @@
+//! The engine decides: containers as actors, composed from the rooms below.
+//!
+//! [`Engine`] is the door. `create` and `start` plan and carry out; `container` is the actor that owns a
+//! container's state; `recover` finds again what an earlier daemon left.
+
+mod attach;
+mod config;
+mod container;
+mod create;
+mod disk_usage;
+mod engine;
+mod error;
+mod events;
+mod exec;
+mod export;
+mod filters;
+mod images;
+mod lifecycle;
+mod log_options;
+pub mod model;
+mod names;
+mod networks;
+mod notify;
+mod paths;
+mod processes;
+mod prune;
+mod query;
+mod random;
+mod records;
+mod recover;
+mod registry;
+mod start;
+mod stats;
+mod system;
+mod undo;
+mod volumes;
+
+pub use attach::{AttachRequest, LogQuery, LogStream};
+pub use config::{EngineConfig, Remap};
+pub use create::Created;
+pub use disk_usage::{DiskUsage, DiskUsageQuery, VolumeUsage};
+pub use engine::Engine;
+pub use error::{Error, Invalid, StateConflict};
+pub use events::{Bus, Subscription};
+pub use exec::{AttachStream, ExecStart};
+pub use filters::{EventFilter, Filters, InvalidFilter};
+pub use images::{ChannelReader, HistoryEntry, ImageDetails, ImageProgress, ImageQuery, ListedImage, apply_changes};
+pub use lifecycle::{RemoveContainer, StopOptions, WaitCondition};
+pub use networks::NetworkMember;
+pub use prune::Pruned;
+pub use query::ListContainers;
+pub use runtime::cgroup::BlkioEntry;
+pub use stats::{ContainerStats, InterfaceStats, Sample, StatsReader};
+pub use system::{CgroupFeatures, ContainerCounts, Machine, SystemInfo, VersionInfo};

@@ -1,0 +1,142 @@
+//! What the engine tells about containers; the server turns it into Docker's shapes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use types::{ContainerId, ExecId};
+
+use super::process::{ExecConfig, PortKey};
+use super::spec::ContainerSpec;
+use super::state::ContainerState;
+
+/// One mount point of a container (Docker's `MountPoint`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountPoint {
+    /// `bind`, `volume` or `tmpfs`.
+    pub kind: String,
+    /// Volume name; empty otherwise.
+    pub name: String,
+    /// Path on the host; empty for tmpfs.
+    pub source: String,
+    /// Path in the container.
+    pub destination: String,
+    /// `local` for volumes; empty otherwise.
+    pub driver: String,
+    /// Mode words as requested.
+    pub mode: String,
+    /// Whether writes are possible.
+    pub rw: bool,
+    /// Mount propagation (`rprivate` for binds; empty for volumes).
+    pub propagation: String,
+    /// Whether the volume was made for this container and goes with `rm -v`.
+    pub anonymous: bool,
+    /// Whether image content is copied into the volume while that is empty.
+    pub copy_up: bool,
+    /// Further mount options (tmpfs size and mode, `bind` instead of `rbind`).
+    pub options: Vec<String>,
+}
+
+/// A live endpoint on one network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointSettings {
+    /// Network id.
+    pub network_id: String,
+    /// Endpoint id; empty while not running.
+    pub endpoint_id: String,
+    /// IPv4 address; empty while not running.
+    pub ip: String,
+    /// Prefix length of the address.
+    pub prefix_len: u8,
+    /// Gateway; empty while not running.
+    pub gateway: String,
+    /// MAC address; empty while not running.
+    pub mac: String,
+    /// Aliases on that network.
+    pub aliases: Vec<String>,
+    /// Names the network's DNS answers for.
+    pub dns_names: Vec<String>,
+}
+
+/// Everything about one container (`inspect`).
+#[derive(Clone, Debug)]
+pub struct ContainerDetails {
+    /// The immutable part.
+    pub spec: Arc<ContainerSpec>,
+    /// Present name without the slash.
+    pub name: String,
+    /// Present state.
+    pub state: ContainerState,
+    /// Automatic restarts so far.
+    pub restart_count: u32,
+    /// Running execs.
+    pub exec_ids: Vec<ExecId>,
+    /// Path of `resolv.conf` on the host; empty without a network of its own.
+    pub resolv_conf_path: PathBuf,
+    /// Path of `hostname` on the host.
+    pub hostname_path: PathBuf,
+    /// Path of `hosts` on the host.
+    pub hosts_path: PathBuf,
+    /// Path of the log file; empty without one.
+    pub log_path: PathBuf,
+    /// Live endpoints by network name.
+    pub networks: BTreeMap<String, EndpointSettings>,
+    /// Published ports: host address and port by container port; exposed ones have an empty list.
+    pub ports: BTreeMap<PortKey, Vec<(String, u16)>>,
+    /// Network namespace, while running.
+    pub sandbox_key: PathBuf,
+    /// Sandbox id, while running.
+    pub sandbox_id: String,
+    /// `LowerDir`, `MergedDir`, `UpperDir`, `WorkDir` of the storage driver.
+    pub graph_driver: BTreeMap<String, String>,
+    /// Bytes in the writable layer and in all layers, when asked for.
+    pub size: Option<(u64, u64)>,
+}
+
+/// One line of `ps`; the same data in less detail.
+#[derive(Clone, Debug)]
+pub struct ContainerSummary {
+    /// The immutable part.
+    pub spec: Arc<ContainerSpec>,
+    /// Present name without the slash.
+    pub name: String,
+    /// Present state.
+    pub state: ContainerState,
+    /// The image as it should be shown: the requested name, or the id when the name now means another image.
+    pub image: String,
+    /// Live endpoints by network name.
+    pub networks: BTreeMap<String, EndpointSettings>,
+    /// Published ports, as in [`ContainerDetails`].
+    pub ports: BTreeMap<PortKey, Vec<(String, u16)>>,
+    /// Bytes in the writable layer and in all layers, when asked for.
+    pub size: Option<(u64, u64)>,
+}
+
+/// What `top` shows.
+#[derive(Clone, Debug)]
+pub struct ProcessList {
+    /// Column titles.
+    pub titles: Vec<String>,
+    /// One row a process.
+    pub processes: Vec<Vec<String>>,
+}
+
+/// One exec (`GET /exec/{id}/json`).
+#[derive(Clone, Debug)]
+pub struct ExecDetails {
+    /// Identity.
+    pub id: ExecId,
+    /// Its container.
+    pub container: ContainerId,
+    /// As requested.
+    pub config: ExecConfig,
+    /// Pid on the host; 0 before the start.
+    pub pid: i32,
+    /// Whether it runs now.
+    pub running: bool,
+    /// Exit code once it has ended.
+    pub exit_code: Option<i32>,
+    /// Whether it could be started again (never after a start).
+    pub can_remove: bool,
+}

@@ -1,0 +1,8 @@
+//! Images, layers and volumes as the store describes them, and transfers: what the server encodes without seeing
+//! those rooms themselves.
+
+pub use store::{
+    Change, ChangeKind, ContainerConfig, GraphDriverData, Image, ImageConfig, ImageId, ImportOptions, LoadEvent,
+    Removed, Volume,
+};
+pub use transfer::{Credentials, Progress};

@@ -1,0 +1,20 @@
+//! What the engine knows about containers: specification (immutable), state (observed), and what it tells callers.
+
+mod details;
+mod event;
+mod host;
+pub mod image;
+pub mod network;
+mod process;
+mod spec;
+mod state;
+
+pub use details::{ContainerDetails, ContainerSummary, EndpointSettings, ExecDetails, MountPoint, ProcessList};
+pub use event::{Event, EventKind};
+pub use host::{
+    BindMount, DeviceMapping, HostConfig, LogConfig, MountRequest, MountRequestKind, NamespaceMode, NetworkMode,
+    PortBindingRequest, Resources, RestartPolicy, ThrottleDevice, Ulimit,
+};
+pub use process::{ContainerConfig, ExecConfig, Healthcheck, PortKey, Protocol};
+pub use spec::{ContainerSpec, CreateContainer, EndpointRequest};
+pub use state::{ContainerState, ExitInfo};

@@ -1,0 +1,101 @@
+//! Every path the engine itself uses.
+//!
+//! ```text
+//! <data root>/
+//!   containers/<id>/
+//!     config.json        the specification, written once
+//!     state.json         name and status, replaced at every change
+//!     hostname hosts resolv.conf
+//!     <id>-json.log      written by the monitor; .1, .2 … after rotation
+//!     mounts/shm         only with `--ipc shareable`: the tmpfs that other containers may join
+//! <exec root>/
+//!   daemon.log
+//!   containers/<id>/     the monitor's run directory
+//!     control.sock monitor.json exit.json
+//! ```
+//! The trees below `image/`, `overlay2/`, `volumes/` belong to the store, `network/` and `netns/` to the network.
+
+use std::path::{Path, PathBuf};
+
+use types::ContainerId;
+
+/// The roots of one daemon.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    data_root: PathBuf,
+    exec_root: PathBuf,
+}
+
+impl Paths {
+    /// Wraps the two roots.
+    #[must_use]
+    pub fn new(data_root: &Path, exec_root: &Path) -> Self {
+        Self { data_root: data_root.to_owned(), exec_root: exec_root.to_owned() }
+    }
+
+    /// All containers' directories.
+    #[must_use]
+    pub fn containers(&self) -> PathBuf {
+        self.data_root.join("containers")
+    }
+
+    /// All monitors' run directories.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.exec_root.join("containers")
+    }
+
+    /// One container's directory.
+    #[must_use]
+    pub fn container(&self, id: &ContainerId) -> PathBuf {
+        self.containers().join(id.as_str())
+    }
+
+    /// Where the specification is.
+    #[must_use]
+    pub fn spec(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("config.json")
+    }
+
+    /// Where name and status are.
+    #[must_use]
+    pub fn state(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("state.json")
+    }
+
+    /// `/etc/hostname` of the container.
+    #[must_use]
+    pub fn hostname(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("hostname")
+    }
+
+    /// `/etc/hosts` of the container.
+    #[must_use]
+    pub fn hosts(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("hosts")
+    }
+
+    /// `/etc/resolv.conf` of the container.
+    #[must_use]
+    pub fn resolv_conf(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("resolv.conf")
+    }
+
+    /// Where the shared memory of a `--ipc shareable` container is mounted.
+    #[must_use]
+    pub fn shared_memory(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("mounts/shm")
+    }
+
+    /// The log file.
+    #[must_use]
+    pub fn log(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join(format!("{id}-json.log"))
+    }
+
+    /// The monitor's run directory.
+    #[must_use]
+    pub fn run(&self, id: &ContainerId) -> PathBuf {
+        self.runs().join(id.as_str())
+    }
+}

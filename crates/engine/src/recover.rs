@@ -1,0 +1,181 @@
+//! What a daemon finds when it starts: containers that run on, ended meanwhile, or were stopped before.
+//!
+//! "exit.json is there" and "the monitor is gone" are ordinary observations, not errors.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use network::EndpointRecord;
+use types::ContainerId;
+
+use crate::container::{Command, MonitorLink, RunEnd, StartKind, Status, at_daemon_start, exit_record};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::model::{ContainerSpec, ContainerState, ExitInfo};
+use crate::paths::Paths;
+use crate::records;
+use crate::start::remove_run;
+
+/// One container on disk.
+pub(crate) struct Found {
+    spec: ContainerSpec,
+    status: Status,
+    run: Run,
+}
+
+/// What became of its last run.
+enum Run {
+    /// There is none.
+    None,
+    /// Its monitor answers.
+    Alive(MonitorLink),
+    /// It ended while no daemon watched.
+    Ended(RunEnd),
+}
+
+// === impl Found ===
+
+impl Found {
+    /// The endpoint of a container that still runs.
+    pub(crate) fn live_endpoint(&self) -> Option<EndpointRecord> {
+        matches!(self.run, Run::Alive(_)).then(|| self.status.endpoint.clone()).flatten()
+    }
+}
+
+/// Reads all container directories. Directories without a specification are what a killed `create` left: removed.
+pub(crate) fn observe(paths: &Paths) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    let directory = paths.containers();
+    for entry in std::fs::read_dir(&directory).map_err(Error::file("list", &directory))?.flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<ContainerId>().ok()) else { continue };
+        match observe_one(paths, &id) {
+            Ok(container) => found.push(container),
+            Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                tracing::info!(container = id.as_str(), "removing a container that was never completed");
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+            Err(error) => {
+                // Its files stay for a person to look at; the others must not suffer.
+                tracing::error!(container = id.as_str(), error = &error as &dyn std::error::Error, "skipped");
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn observe_one(paths: &Paths, id: &ContainerId) -> Result<Found, Error> {
+    let spec: ContainerSpec = records::read(&paths.spec(id))?;
+    let status: Status = records::read(&paths.state(id))?;
+    let run = observe_run(&paths.run(id), &status);
+    Ok(Found { spec, status, run })
+}
+
+fn observe_run(directory: &Path, status: &Status) -> Run {
+    if let Some(record) = exit_record(directory) {
+        let end = RunEnd::from_record(&record);
+        // Its end may be known already: the directory goes behind the answer.
+        let known = status.state.exit().is_some_and(|exit| exit.at == end.at);
+        return if known { Run::None } else { Run::Ended(end) };
+    }
+    match MonitorLink::reconnect(directory) {
+        Ok(link) => Run::Alive(link),
+        // It may have ended between the two looks.
+        Err(_) => match exit_record(directory) {
+            Some(record) => Run::Ended(RunEnd::from_record(&record)),
+            None if status.state.is_running() => Run::Ended(RunEnd::lost()),
+            None => Run::None,
+        },
+    }
+}
+
+/// Gives every container its actor, and applies the restart policies.
+pub(crate) fn adopt_all(engine: &Arc<Engine>, mut found: Vec<Found>) {
+    sweep(engine, &found);
+    found.sort_by_key(|container| container.spec.created);
+    for container in found {
+        adopt(engine, container);
+    }
+}
+
+/// Removes what a killed daemon left half-made or half-removed: layers of containers that are not there, and run
+/// directories whose monitor is gone.
+fn sweep(engine: &Engine, found: &[Found]) {
+    let log = |what: &str, error: Error| {
+        tracing::warn!(what, error = &error as &dyn std::error::Error, "leftover not removed");
+    };
+    for id in engine.store.container_layers() {
+        if !found.iter().any(|container| container.spec.id == id)
+            && let Err(error) = engine.store.remove_layer(&id)
+        {
+            log(id.as_str(), error.into());
+        }
+    }
+    let alive = |name: &str| {
+        found.iter().any(|container| container.spec.id.as_str() == name && matches!(container.run, Run::Alive(_)))
+    };
+    let Ok(runs) = std::fs::read_dir(engine.paths.runs()) else { return };
+    for name in runs.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+        if !alive(&name)
+            && let Err(error) = remove_run(&engine.paths.runs().join(&name))
+        {
+            log(&name, error);
+        }
+    }
+}
+
+fn adopt(engine: &Arc<Engine>, found: Found) {
+    let Found { spec, mut status, run } = found;
+    let id = spec.id.clone();
+    if engine.containers.reserve(&status.name, &id).is_err() {
+        // Two records with one name: only a copied directory does that. The id is a free name.
+        status.name = id.to_string();
+    }
+    let (policy, auto_remove) = (spec.host.restart_policy, spec.host.auto_remove);
+    let mut link = None;
+    match run {
+        Run::None => {}
+        Run::Alive(alive) => {
+            if !status.state.is_running() {
+                // Killed between the monitor's start and the record of it.
+                let (pid, start_time) = (alive.pid, alive.start_time);
+                status.state = ContainerState::Running { pid, start_time, since: Timestamp::now() };
+            }
+            link = Some(alive);
+        }
+        Run::Ended(end) => {
+            engine.release_run(&spec, status.endpoint.take().as_ref());
+            status.runs_ended += 1;
+            status.state = ContainerState::Exited(ended(&status.state, end));
+        }
+    }
+    let alive = link.is_some();
+    if let Err(error) = records::rewrite(&engine.paths.state(&id), &status) {
+        tracing::error!(container = id.as_str(), error = &error as &dyn std::error::Error, "state not stored");
+    }
+    let failed = status.state.exit().is_some_and(|exit| exit.code != 0);
+    let ran = !matches!(status.state, ContainerState::Created);
+    let start = !alive && ran && at_daemon_start(policy, status.stopped_by_user, failed);
+    let container = engine.adopt(Arc::new(spec), status, link);
+    if !alive && ran && (start || auto_remove) {
+        tokio::spawn(async move {
+            let result = if start {
+                container.ask(|reply| Command::Start(StartKind::User, reply)).await
+            } else {
+                container.ask(|reply| Command::Remove { volumes: true, reply }).await
+            };
+            if let Err(error) = result {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(container = container.spec.id.as_str(), error, "not brought back");
+            }
+        });
+    }
+}
+
+fn ended(state: &ContainerState, end: RunEnd) -> ExitInfo {
+    let started_at = match state {
+        ContainerState::Running { since, .. } | ContainerState::Paused { since, .. } => Some(*since),
+        _ => Some(end.at),
+    };
+    ExitInfo { code: end.code, at: end.at, started_at, oom_killed: end.oom_killed, error: String::new() }
+}

@@ -1,0 +1,177 @@
+//! `start`: from a stored container to a running one.
+//!
+//! [`observe`] reads the world, [`oci`] decides without touching it, this file carries out: network, files,
+//! monitor. What was done is undone in reverse when a later step fails. Everything here blocks.
+
+mod connect;
+mod devices;
+mod exec;
+mod files;
+mod mounts;
+mod namespaces;
+mod observe;
+mod oci;
+mod process;
+mod remap;
+mod resources;
+mod rootfs_file;
+mod security;
+mod users;
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use std::process::Child;
+
+use monitor::client::Spawned;
+use monitor::protocol::{
+    self, AttachOptions, Failure, FailureKind, Filter, LogPlan, Reply, Request, RootfsPlan, StartPlan,
+};
+use network::EndpointRecord;
+use sys::seqpacket::SeqPacket;
+use types::ErrorKind;
+
+use crate::container::Container;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::log_options;
+use crate::model::ContainerSpec;
+use crate::undo::Undo;
+
+pub(crate) use connect::joined_container;
+pub(crate) use exec::plan_exec;
+pub(crate) use mounts::release_shared_memory;
+pub(crate) use remap::check as check_user_namespace;
+pub(crate) use security::Filters;
+
+/// A container that runs.
+#[derive(Debug)]
+pub(crate) struct StartedRun {
+    /// Connection to the monitor; the start is the only exchange on it so far.
+    pub socket: SeqPacket,
+    /// The monitor, to be reaped when it has ended.
+    pub child: Child,
+    /// First process, in the host's numbering.
+    pub pid: i32,
+    /// Field 22 of `/proc/<pid>/stat`.
+    pub start_time: u64,
+    /// Place on a network, where the container has one of its own.
+    pub endpoint: Option<EndpointRecord>,
+}
+
+/// Starts the container; `waiting` are streams attached before.
+///
+/// # Errors
+/// [`Error::StartFailed`] when the process could not be made or executed; others when its surroundings could not.
+/// Nothing is left behind on failure.
+pub(crate) fn start(
+    engine: &Engine,
+    container: &Container,
+    waiting: Vec<(AttachOptions, OwnedFd)>,
+) -> Result<StartedRun, Error> {
+    let spec = &container.spec;
+    let mut undo = Undo::default();
+    let rootfs = engine.store.rootfs(&spec.id)?;
+    let observed = observe::observe(engine, spec, &rootfs)?;
+    let connection = connect::connect(engine, container, &mut undo)?;
+    let files = files::write(engine, spec, &connection)?;
+    let shm = mounts::shared_memory(engine, spec, &mut undo)?;
+    let oci = oci::plan(spec, &observed, &connection, &files, shm.as_deref(), &rootfs)?;
+    let filter = engine.filters.for_container(&spec.host, &observed.capabilities)?;
+
+    let run = engine.paths.run(&spec.id);
+    // A monitor that died without its daemon may have left one.
+    remove_run(&run)?;
+    std::fs::create_dir(&run).map_err(Error::file("create", &run))?;
+    undo.push({
+        let run = run.clone();
+        move || remove_run(&run)
+    });
+    let rootfs_mounts = if observed.remap.is_some() { remap::rootfs_mounts(&rootfs) } else { rootfs.mounts };
+    let (attached, streams): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    let plan = StartPlan {
+        container_id: spec.id.to_string(),
+        run_dir: run,
+        spec: oci,
+        seccomp: filter.map(|filter| Filter(filter.to_vec())),
+        rootfs: RootfsPlan { mounts: rootfs_mounts, path: rootfs.target },
+        log: log_plan(engine, spec)?,
+        tty: spec.config.tty,
+        size: spec.host.console_size,
+        open_stdin: spec.config.open_stdin,
+        stdin_once: spec.config.stdin_once,
+        init: observed.init.is_some(),
+        attached,
+    };
+    let Spawned { socket, mut child } = monitor::client::spawn(&engine.monitor)?;
+    match hand_over(&socket, spec, plan, &streams) {
+        Ok((pid, start_time)) => {
+            undo.disarm();
+            Ok(StartedRun { socket, child, pid, start_time, endpoint: connection.endpoint })
+        }
+        Err(error) => {
+            // Without a connection it ends by itself.
+            drop(socket);
+            let _ = child.wait();
+            Err(error)
+        }
+    }
+}
+
+/// Sends the plan and waits until the process runs or has failed.
+fn hand_over(
+    socket: &SeqPacket,
+    spec: &ContainerSpec,
+    plan: StartPlan,
+    streams: &[OwnedFd],
+) -> Result<(i32, u64), Error> {
+    let gone = |_| Error::MonitorGone(spec.id.to_string());
+    let descriptors: Vec<_> = streams.iter().map(OwnedFd::as_fd).collect();
+    protocol::send(socket, &Request::Start(Box::new(plan)), &descriptors).map_err(gone)?;
+    match protocol::receive::<Reply>(socket, &mut Vec::new()).map_err(gone)?.0 {
+        Reply::Started { pid, start_time } => Ok((pid, start_time)),
+        Reply::Failed(failure) => Err(start_failure(failure)),
+        Reply::Error { message } => Err(Error::Monitor(message)),
+        _ => Err(Error::MonitorGone(spec.id.to_string())),
+    }
+}
+
+fn start_failure(failure: Failure) -> Error {
+    let (code, kind) = classify(failure.kind);
+    Error::StartFailed { message: failure.message, code, kind }
+}
+
+/// The error of an exec that did not start.
+pub(crate) fn exec_failure(failure: Failure) -> Error {
+    let (code, kind) = classify(failure.kind);
+    Error::ExecFailed { message: failure.message, code, kind }
+}
+
+fn classify(kind: FailureKind) -> (i32, ErrorKind) {
+    match kind {
+        FailureKind::CommandNotFound => (127, ErrorKind::InvalidParameter),
+        FailureKind::NotExecutable => (126, ErrorKind::InvalidParameter),
+        FailureKind::User | FailureKind::Invalid => (128, ErrorKind::InvalidParameter),
+        FailureKind::Mount | FailureKind::System => (128, ErrorKind::System),
+    }
+}
+
+fn log_plan(engine: &Engine, spec: &ContainerSpec) -> Result<LogPlan, Error> {
+    if spec.host.log.driver == "none" {
+        return Ok(LogPlan::None);
+    }
+    let options = log_options::parse(&spec.host.log)?;
+    Ok(LogPlan::JsonFile {
+        path: engine.paths.log(&spec.id),
+        max_size: options.max_size,
+        max_file: options.max_file,
+        attrs: log_options::attributes(spec),
+    })
+}
+
+/// Removes a monitor's run directory; none is fine.
+pub(crate) fn remove_run(run: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(run) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(Error::file("remove", run)),
+    }
+}

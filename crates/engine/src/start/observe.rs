@@ -1,0 +1,80 @@
+//! What a start must know of the world before it decides.
+
+use runtime::cgroup;
+use runtime::spec::{Device, DeviceRule};
+
+use super::users::{self, ProcessUser};
+use super::{devices, rootfs_file, security};
+use crate::engine::Engine;
+use crate::error::{Error, Invalid, StateConflict};
+use crate::model::{ContainerSpec, NamespaceMode, ThrottleDevice};
+
+/// The observed world.
+#[derive(Debug)]
+pub(super) struct Observed {
+    /// Who the process is.
+    pub user: ProcessUser,
+    /// Capabilities of the process.
+    pub capabilities: Vec<String>,
+    /// Device nodes beyond the default ones, and their rules.
+    pub devices: Vec<(Device, DeviceRule)>,
+    /// Pids of the containers whose namespaces are joined.
+    pub ipc_pid: Option<i32>,
+    /// As above.
+    pub pid_pid: Option<i32>,
+    /// Whether the machine has pure cgroup v2.
+    pub unified: bool,
+    /// The program that is PID 1 with `--init`.
+    pub init: Option<String>,
+    /// Numbers of the devices that limits name: path, major, minor.
+    pub block_devices: Vec<(String, i64, i64)>,
+    /// Host ids for a user namespace.
+    pub remap: Option<crate::config::Remap>,
+}
+
+/// Reads what the plan needs.
+pub(super) fn observe(engine: &Engine, spec: &ContainerSpec, rootfs: &store::Rootfs) -> Result<Observed, Error> {
+    let passwd = rootfs_file::read(rootfs, "etc/passwd");
+    let group = rootfs_file::read(rootfs, "etc/group");
+    let user = users::resolve(&spec.config.user, &spec.host.group_add, &passwd, &group)?;
+    let init = spec.host.init.unwrap_or(engine.config.init);
+    let remap = engine.config.userns_remap.filter(|_| spec.host.userns_mode != NamespaceMode::Host);
+    if remap.is_some() {
+        super::check_user_namespace(&spec.host)?;
+    }
+    Ok(Observed {
+        user,
+        capabilities: security::capabilities(&spec.host)?,
+        devices: devices::observe(&spec.host)?,
+        ipc_pid: joined(engine, &spec.host.ipc_mode, true)?,
+        pid_pid: joined(engine, &spec.host.pid_mode, false)?,
+        unified: cgroup::observe().map_err(runtime::Error::Cgroup)?.is_unified(),
+        init: init.then(|| engine.config.monitor.display().to_string()),
+        block_devices: block_devices(spec)?,
+        remap,
+    })
+}
+
+fn joined(engine: &Engine, mode: &NamespaceMode, ipc: bool) -> Result<Option<i32>, Error> {
+    let NamespaceMode::Container(name) = mode else { return Ok(None) };
+    let other = engine.containers.find(name)?;
+    let pid = other.status().state.pid();
+    let shareable = matches!(other.spec.host.ipc_mode, NamespaceMode::Shareable | NamespaceMode::Host);
+    if ipc && !shareable {
+        return Err(Invalid::NotShareable(other.spec.id.to_string()).into());
+    }
+    pid.map(Some).ok_or_else(|| StateConflict::NotRunning(other.spec.id.to_string()).into())
+}
+
+fn block_devices(spec: &ContainerSpec) -> Result<Vec<(String, i64, i64)>, Error> {
+    let limits = &spec.host.resources;
+    let lists: [&[ThrottleDevice]; 5] = [
+        &limits.blkio_weight_device,
+        &limits.blkio_device_read_bps,
+        &limits.blkio_device_write_bps,
+        &limits.blkio_device_read_iops,
+        &limits.blkio_device_write_iops,
+    ];
+    let paths = lists.into_iter().flatten().map(|limit| &limit.path);
+    paths.map(|path| devices::numbers(path).map(|(major, minor)| (path.clone(), major, minor))).collect()
+}

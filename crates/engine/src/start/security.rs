@@ -1,0 +1,212 @@
+//! Capabilities, system call filters and the other security options.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use runtime::seccomp::{self, Arch, DockerProfile, Host};
+use runtime::spec::defaults;
+
+use crate::error::{Error, Invalid};
+use crate::model::HostConfig;
+
+/// Every capability the kernel knows (capabilities(7)), without the prefix.
+const ALL: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+/// Compiled filters by the settings they depend on: compiling takes a millisecond, starts are more frequent.
+#[derive(Default)]
+pub(crate) struct Filters {
+    compiled: Mutex<BTreeMap<FilterKey, Option<Arc<[u8]>>>>,
+}
+
+/// A user's profile, or the default, and the capabilities.
+type FilterKey = (Option<String>, Vec<String>);
+
+enum Seccomp {
+    Default,
+    Unconfined,
+    Profile(String),
+}
+
+// === impl Filters ===
+
+impl Filters {
+    /// The filter of a container; `None` when it is unconfined.
+    ///
+    /// # Errors
+    /// [`Invalid::Seccomp`] for a profile that does not parse or compile.
+    pub(crate) fn for_container(&self, host: &HostConfig, capabilities: &[String]) -> Result<Option<Arc<[u8]>>, Error> {
+        let profile = match seccomp_option(host) {
+            Seccomp::Unconfined => return Ok(None),
+            Seccomp::Default => None,
+            Seccomp::Profile(text) => Some(text),
+        };
+        let key = (profile, capabilities.to_vec());
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(filter) = compiled.get(&key) {
+            return Ok(filter.clone());
+        }
+        let filter: Option<Arc<[u8]>> = compile(key.0.as_deref(), capabilities)?.map(Arc::from);
+        compiled.insert(key, filter.clone());
+        Ok(filter)
+    }
+}
+
+/// `None`: the profile asks for no filter.
+fn compile(profile: Option<&str>, capabilities: &[String]) -> Result<Option<Vec<u8>>, Error> {
+    let host = Host { arch: Arch::NATIVE, kernel: kernel(), capabilities };
+    let invalid = |error: seccomp::Error| Error::from(Invalid::Seccomp(error.to_string()));
+    let profile = match profile {
+        None => Some(seccomp::default_profile(host)),
+        Some(text) => DockerProfile::parse(text).and_then(|profile| profile.resolve(host)).map_err(invalid)?,
+    };
+    profile.map(|profile| seccomp::compile(&profile).map_err(invalid)).transpose()
+}
+
+fn kernel() -> (u32, u32) {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse().ok());
+    (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
+}
+
+fn seccomp_option(host: &HostConfig) -> Seccomp {
+    let given = host
+        .security_opt
+        .iter()
+        .rev()
+        .find_map(|option| option.strip_prefix("seccomp=").or_else(|| option.strip_prefix("seccomp:")));
+    match given {
+        Some("unconfined") => Seccomp::Unconfined,
+        Some("builtin") => Seccomp::Default,
+        Some(text) => Seccomp::Profile(text.to_owned()),
+        None if host.privileged => Seccomp::Unconfined,
+        None => Seccomp::Default,
+    }
+}
+
+/// Whether `no-new-privileges` is asked for. Checks all security options on the way.
+///
+/// # Errors
+/// [`Invalid::SecurityOpt`].
+pub(super) fn no_new_privileges(host: &HostConfig) -> Result<bool, Error> {
+    let mut found = false;
+    for option in &host.security_opt {
+        let (key, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+        match (key, value) {
+            ("no-new-privileges", "" | "true") => found = true,
+            ("no-new-privileges", "false") => found = false,
+            // No label or AppArmor support here, as in a Docker on a kernel without them: reported, not applied.
+            ("seccomp" | "label" | "apparmor", value) if !value.is_empty() => {}
+            ("disable", "") => {}
+            _ => return Err(Invalid::SecurityOpt(option.clone()).into()),
+        }
+    }
+    Ok(found)
+}
+
+/// The capabilities of a container's processes.
+///
+/// # Errors
+/// [`Invalid::Capability`].
+pub(super) fn capabilities(host: &HostConfig) -> Result<Vec<String>, Error> {
+    if host.privileged {
+        return Ok(all_capabilities());
+    }
+    let add = names(&host.cap_add)?;
+    let drop = names(&host.cap_drop)?;
+    let (add_all, drop_all) =
+        (host.cap_add.iter().any(|name| is_all(name)), host.cap_drop.iter().any(|name| is_all(name)));
+    let base = |name: &String| add_all || (!drop_all && defaults::CAPABILITIES.contains(&name.as_str()));
+    let mut wanted = all_capabilities();
+    wanted.retain(|name| (base(name) && !drop.contains(name)) || add.contains(name));
+    Ok(wanted)
+}
+
+/// Every capability, as `CAP_…`.
+pub(super) fn all_capabilities() -> Vec<String> {
+    ALL.iter().map(|name| format!("CAP_{name}")).collect()
+}
+
+fn is_all(name: &str) -> bool {
+    name.eq_ignore_ascii_case("all")
+}
+
+fn names(list: &[String]) -> Result<Vec<String>, Error> {
+    let listed = list.iter().filter(|name| !is_all(name)).map(|given| {
+        let upper = given.to_ascii_uppercase();
+        let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        if ALL.contains(&bare) { Ok(format!("CAP_{bare}")) } else { Err(Invalid::Capability(given.clone()).into()) }
+    });
+    listed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(add: &[&str], drop: &[&str]) -> Result<Vec<String>, Error> {
+        let list = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        capabilities(&HostConfig { cap_add: list(add), cap_drop: list(drop), ..HostConfig::default() })
+    }
+
+    #[test]
+    fn capabilities_add_and_drop() {
+        assert_eq!(with(&[], &[]).map(|caps| caps.len()).ok(), Some(14));
+        assert_eq!(with(&[], &["ALL"]).ok(), Some(Vec::new()));
+        assert_eq!(with(&["net_admin"], &["all"]).ok(), Some(vec!["CAP_NET_ADMIN".to_owned()]));
+        assert_eq!(with(&["ALL"], &["CAP_SYS_ADMIN"]).map(|caps| caps.len()).ok(), Some(40));
+        assert_eq!(with(&["NOPE"], &[]).map_err(|e| e.to_string()), Err("invalid capability: \"NOPE\"".to_owned()));
+    }
+
+    #[test]
+    fn filters_are_compiled_once() {
+        let (filters, caps) = (Filters::default(), with(&[], &[]).expect("valid"));
+        let first = filters.for_container(&HostConfig::default(), &caps).expect("compiles").expect("confined");
+        let second = filters.for_container(&HostConfig::default(), &caps).expect("compiles").expect("confined");
+        assert!(Arc::ptr_eq(&first, &second));
+        let privileged = HostConfig { privileged: true, ..HostConfig::default() };
+        assert!(filters.for_container(&privileged, &caps).expect("fine").is_none());
+    }
+}

@@ -1,0 +1,175 @@
+//! What the engine says about itself and its machine: `info` and `version`.
+
+mod observe;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::model::ContainerState;
+
+pub(crate) use observe::memory_of_machine;
+pub use observe::{CgroupFeatures, Machine};
+
+/// The version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Answer to `version`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionInfo {
+    /// Of this program.
+    pub version: &'static str,
+    /// Commit it was built from, where the build said so.
+    pub commit: &'static str,
+    /// When it was built, where the build said so.
+    pub built: &'static str,
+    /// The compiler.
+    pub compiler: &'static str,
+    /// Kernel release.
+    pub kernel: String,
+    /// Architecture in Go's spelling.
+    pub architecture: String,
+}
+
+/// How many containers there are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerCounts {
+    /// With a process.
+    pub running: usize,
+    /// Frozen.
+    pub paused: usize,
+    /// All others.
+    pub stopped: usize,
+}
+
+/// Answer to `info`.
+#[derive(Clone, Debug)]
+pub struct SystemInfo {
+    /// Identity of this data root; survives restarts.
+    pub id: String,
+    /// Containers.
+    pub containers: ContainerCounts,
+    /// How many images there are.
+    pub images: usize,
+    /// Storage driver.
+    pub driver: &'static str,
+    /// What the storage driver says about itself.
+    pub driver_status: Vec<(String, String)>,
+    /// The machine.
+    pub machine: Machine,
+    /// What can be limited here.
+    pub cgroup: CgroupFeatures,
+    /// Debug mode.
+    pub debug: bool,
+    /// Listeners to events.
+    pub listeners: usize,
+    /// Log driver of containers that name none.
+    pub log_driver: String,
+    /// Where the data is.
+    pub data_root: PathBuf,
+    /// Labels of the daemon, `key=value`.
+    pub labels: Vec<String>,
+    /// Registries that need no TLS.
+    pub insecure_registries: Vec<String>,
+    /// User namespaces are on.
+    pub userns: bool,
+    /// The time here.
+    pub now: Timestamp,
+    /// Of this program.
+    pub version: &'static str,
+}
+
+impl Engine {
+    /// Describes the program.
+    ///
+    /// # Errors
+    /// Only while the engine is shutting down.
+    pub async fn version(&self) -> Result<VersionInfo, Error> {
+        let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+        Ok(VersionInfo {
+            version: VERSION,
+            commit: option_env!("GANTRY_COMMIT").unwrap_or_default(),
+            built: option_env!("GANTRY_BUILD_TIME").unwrap_or_default(),
+            compiler: concat!("rust", env!("CARGO_PKG_RUST_VERSION")),
+            kernel,
+            architecture: types::Platform::host().architecture,
+        })
+    }
+
+    /// Describes the engine and its machine.
+    ///
+    /// # Errors
+    /// When the engine's identity can be neither read nor written.
+    pub async fn info(self: &Arc<Self>) -> Result<SystemInfo, Error> {
+        let engine = Arc::clone(self);
+        self.blocking(move || engine.describe()).await
+    }
+
+    fn describe(&self) -> Result<SystemInfo, Error> {
+        let mut counts = ContainerCounts::default();
+        for container in self.containers.snapshot() {
+            match container.status().state {
+                ContainerState::Running { .. } | ContainerState::Restarting { .. } => counts.running += 1,
+                ContainerState::Paused { .. } => counts.paused += 1,
+                ContainerState::Created | ContainerState::Exited(_) | ContainerState::Dead(_) => counts.stopped += 1,
+            }
+        }
+        let config = &self.config;
+        Ok(SystemInfo {
+            id: self.identity()?,
+            containers: counts,
+            images: self.store.images().len(),
+            driver: self.store.driver_name(),
+            driver_status: self.store.driver_status(),
+            machine: Machine::observe(),
+            cgroup: CgroupFeatures::observe(),
+            debug: config.debug,
+            listeners: self.events.listeners(),
+            log_driver: config.log_driver.0.clone(),
+            data_root: config.data_root.clone(),
+            labels: config.labels.clone(),
+            insecure_registries: config.insecure_registries.clone(),
+            userns: config.userns_remap.is_some(),
+            now: Timestamp::now(),
+            version: VERSION,
+        })
+    }
+
+    /// A random UUID that is drawn once for a data root and kept in `<data_root>/engine-id`.
+    fn identity(&self) -> Result<String, Error> {
+        let path = self.config.data_root.join("engine-id");
+        match std::fs::read_to_string(&path) {
+            Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file("read", &path)(error));
+            }
+            _ => {}
+        }
+        let id = uuid(crate::random::bytes());
+        std::fs::write(&path, &id).map_err(Error::file("write", &path))?;
+        Ok(id)
+    }
+}
+
+/// A version 4 UUID (RFC 9562) of the first 16 bytes.
+fn uuid(random: [u8; 32]) -> String {
+    let mut bytes: [u8; 16] = std::array::from_fn(|i| random[i]);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_version_4_uuids() {
+        assert_eq!(uuid([0xff; 32]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(uuid([0; 32]), "00000000-0000-4000-8000-000000000000");
+    }
+}

@@ -1,0 +1,116 @@
+//! Volumes, as clients ask for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use store::{Volume, VolumeRequest};
+
+use crate::engine::Engine;
+use crate::error::{Error, Invalid};
+use crate::filters::{Filters, InvalidFilter};
+
+const KEYS: [&str; 4] = ["dangling", "driver", "label", "name"];
+
+impl Engine {
+    /// Lists volumes, sorted by name.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a filter that means nothing.
+    pub async fn volume_list(self: &Arc<Self>, filters: Filters) -> Result<Vec<Volume>, Error> {
+        crate::filters::check_keys(&filters, &KEYS)?;
+        let dangling = match filters.get("dangling").and_then(|values| values.first()) {
+            Some(value) => Some(crate::filters::truth("dangling", value)?),
+            None => None,
+        };
+        let patterns = filters.get("name").map_or(&[][..], Vec::as_slice);
+        let names: Vec<regex_lite::Regex> = patterns
+            .iter()
+            .map(|text| regex_lite::Regex::new(text))
+            .collect::<Result<_, _>>()
+            .map_err(|_| InvalidFilter::Value { key: "name", value: patterns.join(",") })?;
+        let labels: Vec<_> =
+            filters.get("label").into_iter().flatten().map(|text| crate::filters::label(text)).collect();
+        let drivers = filters.get("driver").cloned().unwrap_or_default();
+        let engine = Arc::clone(self);
+        self.blocking(move || {
+            let used = engine.used_volumes();
+            let mut volumes = engine.store.volumes();
+            volumes.retain(|volume| {
+                let label = |key: &str| volume.labels.get(key).map(String::as_str);
+                dangling.is_none_or(|dangling| dangling != used.contains(&volume.name))
+                    && crate::filters::any(&names, |name| name.is_match(&volume.name))
+                    && crate::filters::any(&drivers, |driver| *driver == volume.driver)
+                    && crate::filters::labels_match(&labels, label)
+            });
+            Ok(volumes)
+        })
+        .await
+    }
+
+    /// Creates a volume, or returns the one of that name. An empty name draws a random one.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a bad name, driver or option.
+    pub async fn volume_create(
+        self: &Arc<Self>,
+        name: &str,
+        driver: &str,
+        options: BTreeMap<String, String>,
+        labels: BTreeMap<String, String>,
+    ) -> Result<Volume, Error> {
+        // The store would keep them, but nothing mounts such a volume's device yet.
+        if !options.is_empty() {
+            return Err(Invalid::Unsupported("an option of the local volume driver").into());
+        }
+        let request = VolumeRequest {
+            name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+            driver: driver.to_owned(),
+            labels,
+            options,
+        };
+        let engine = Arc::clone(self);
+        self.blocking(move || {
+            let existed = request.name.as_deref().is_some_and(|name| engine.store.volume(name).is_ok());
+            let volume = engine.store.create_volume(request)?;
+            if !existed {
+                engine.volume_event(&volume.name, "create");
+            }
+            Ok(volume)
+        })
+        .await
+    }
+
+    /// Describes one volume.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn volume_inspect(&self, name: &str) -> Result<Volume, Error> {
+        Ok(self.store.volume(name)?)
+    }
+
+    /// Removes a volume and what is in it.
+    ///
+    /// # Errors
+    /// `NotFound` unless `force`, `Conflict` while containers mount it.
+    pub async fn volume_remove(self: &Arc<Self>, name: &str, force: bool) -> Result<(), Error> {
+        let (engine, name) = (Arc::clone(self), name.to_owned());
+        self.blocking(move || engine.remove_volume(&name, force)).await
+    }
+
+    /// As [`Self::volume_remove`], on a thread that may wait.
+    pub(crate) fn remove_volume(&self, name: &str, force: bool) -> Result<(), Error> {
+        let containers = self.containers.snapshot();
+        let mounting = containers
+            .iter()
+            .filter(|container| container.spec.mounts.iter().any(|point| point.kind == "volume" && point.name == name));
+        let users: Vec<_> = mounting.map(|container| container.spec.id.clone()).collect();
+        self.store.remove_volume(name, force, &users)?;
+        self.volume_event(name, "destroy");
+        Ok(())
+    }
+
+    fn used_volumes(&self) -> BTreeSet<String> {
+        let containers = self.containers.snapshot();
+        containers.iter().flat_map(|container| &container.spec.mounts).map(|point| point.name.clone()).collect()
+    }
+}
