@@ -1,0 +1,108 @@
+//! Request and response bodies.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use engine::LogStream;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::sync::mpsc;
+
+/// What we answer with: nothing, one piece, or a stream of pieces passed through as they come.
+#[derive(Debug)]
+pub enum ResponseBody {
+    /// One piece; empty for no body.
+    Full(Option<Bytes>),
+    /// Pieces until the channel closes.
+    Stream(mpsc::Receiver<Bytes>),
+    /// A container's log; reading it ends with the body.
+    Log(LogStream),
+}
+
+impl ResponseBody {
+    /// A body of known length.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::Full((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// No body.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::Full(None)
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Log(log) => log.chunks.poll_recv(context).map(|chunk| match chunk? {
+                Ok(bytes) => Some(Ok(Frame::data(bytes))),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a log could not be read to its end");
+                    None
+                }
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Full(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Stream(_) | Self::Log(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// What a client sends. Tests have it in one piece.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// From a connection.
+    Incoming(Incoming),
+    /// From memory.
+    Full(Bytes),
+}
+
+impl RequestBody {
+    /// The whole body.
+    ///
+    /// # Errors
+    /// When the client goes away in the middle or breaks the framing.
+    pub async fn collect(self) -> Result<Bytes, hyper::Error> {
+        match self {
+            Self::Incoming(body) if body.is_end_stream() => Ok(Bytes::new()),
+            Self::Incoming(body) => Ok(body.collect().await?.to_bytes()),
+            Self::Full(bytes) => Ok(bytes),
+        }
+    }
+
+    /// The next piece; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, hyper::Error>> {
+        match self {
+            Self::Full(bytes) => {
+                Some(Ok(std::mem::take(bytes))).filter(|piece| piece.as_ref().is_ok_and(|b| !b.is_empty()))
+            }
+            Self::Incoming(body) => loop {
+                match body.frame().await? {
+                    Err(error) => return Some(Err(error)),
+                    Ok(frame) => {
+                        if let Ok(bytes) = frame.into_data() {
+                            return Some(Ok(bytes));
+                        }
+                    }
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a container wants of its networks.
+
+use std::collections::BTreeMap;
+
+use api::ApiVersion;
+use api::network::{EndpointSettings, NetworkingConfig};
+use engine::model::{EndpointRequest, NetworkMode};
+
+use crate::failure::Failure;
+
+const MAC_WARNING: &str =
+    "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead.";
+
+/// `mac` is the container-wide address of older clients; it moves to the endpoint of the network mode.
+pub(super) fn decode(
+    wire: NetworkingConfig,
+    mode: &NetworkMode,
+    mac: &str,
+    version: ApiVersion,
+    warnings: &mut Vec<String>,
+) -> Result<BTreeMap<String, EndpointRequest>, Failure> {
+    if version < ApiVersion(44) && wire.endpoints_config.len() > 1 {
+        let names: Vec<String> = wire.endpoints_config.into_keys().collect();
+        let text = format!("Container cannot be created with multiple network endpoints: {}", names.join(", "));
+        return Err(Failure::invalid(text));
+    }
+    let mut endpoints = BTreeMap::new();
+    for (name, settings) in wire.endpoints_config {
+        let mut settings = settings.unwrap_or_default();
+        if version < ApiVersion(44) {
+            settings.mac_address.clear();
+        }
+        endpoints.insert(canonical(name), endpoint(settings)?);
+    }
+    if mac.is_empty() {
+        return Ok(endpoints);
+    }
+    let network = match mode {
+        NetworkMode::Bridge => "bridge",
+        NetworkMode::Named(name) => name.as_str(),
+        NetworkMode::None | NetworkMode::Host | NetworkMode::Container(_) if version < ApiVersion(44) => {
+            return Err(Failure::invalid("conflicting options: mac-address and the network mode"));
+        }
+        _ => return Ok(endpoints),
+    };
+    let main = endpoints.entry(network.to_owned()).or_default();
+    if !main.mac.is_empty() && main.mac != mac {
+        return Err(Failure::invalid(
+            "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty",
+        ));
+    }
+    mac.clone_into(&mut main.mac);
+    if version >= ApiVersion(44) {
+        warnings.push(MAC_WARNING.to_owned());
+    }
+    Ok(endpoints)
+}
+
+fn canonical(name: String) -> String {
+    if name == "default" { "bridge".to_owned() } else { name }
+}
+
+fn endpoint(wire: EndpointSettings) -> Result<EndpointRequest, Failure> {
+    let ipam = wire.ipam_config.unwrap_or_default();
+    if !ipam.link_local_ips.is_empty() {
+        return Err(Failure::unsupported("IPAMConfig.LinkLocalIPs (--link-local-ip)"));
+    }
+    if wire.gw_priority != 0 {
+        return Err(Failure::unsupported("GwPriority (gw-priority)"));
+    }
+    Ok(EndpointRequest {
+        ipv4: address(&ipam.ipv4_address, "IPv4")?,
+        ipv6: address(&ipam.ipv6_address, "IPv6")?,
+        mac: wire.mac_address,
+        aliases: wire.aliases.unwrap_or_default(),
+        links: wire.links.unwrap_or_default(),
+        driver_opts: wire.driver_opts.unwrap_or_default(),
+    })
+}
+
+fn address<T: std::str::FromStr>(text: &str, family: &str) -> Result<Option<T>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| Failure::invalid(format!("invalid {family} address: {text}")))
+}

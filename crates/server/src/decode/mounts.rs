@@ -1,0 +1,135 @@
+//! `-v` and `--mount`.
+
+use api::container::{Mount, VolumeOptions};
+use engine::model::{BindMount, MountRequest, MountRequestKind};
+
+use crate::failure::Failure;
+
+const READ_WRITE: &[&str] = &["ro", "rw"];
+const LABEL: &[&str] = &["z", "Z"];
+const PROPAGATION: &[&str] = &["private", "rprivate", "slave", "rslave", "shared", "rshared"];
+const COPY: &[&str] = &["nocopy"];
+const CONSISTENCY: &[&str] = &["consistent", "cached", "delegated", "default"];
+
+/// Splits `[source:]destination[:mode]`.
+pub(super) fn bind(raw: &str) -> Result<BindMount, Failure> {
+    let specification = || Failure::invalid(format!("invalid volume specification: '{raw}'"));
+    let parts: Vec<&str> = raw.splitn(4, ':').collect();
+    let (source, destination, mode) = match parts[..] {
+        ["", ..] => return Err(specification()),
+        [destination] => ("", destination, ""),
+        [_, mode] if is_mode(mode) => return Err(specification()),
+        [source, destination] => (source, destination, ""),
+        [source, destination, mode] => (source, destination, mode),
+        _ => return Err(specification()),
+    };
+    if !is_mode(mode) {
+        return Err(Failure::invalid(format!("invalid mode: {mode}")));
+    }
+    let kind = if source.starts_with('/') { "bind" } else { "volume" };
+    check_target(kind, destination)
+        .map_err(|failure| Failure::invalid(format!("invalid volume specification: '{raw}': {}", failure.message)))?;
+    Ok(BindMount { source: source.to_owned(), destination: destination.to_owned(), mode: mode.to_owned() })
+}
+
+/// At most one word of each kind.
+fn is_mode(mode: &str) -> bool {
+    let kinds = [READ_WRITE, LABEL, PROPAGATION, COPY, CONSISTENCY];
+    let count = |kind: &[&str]| mode.split(',').filter(|word| kind.contains(word)).count();
+    let counts = kinds.map(count);
+    mode.is_empty()
+        || (counts.iter().all(|count| *count <= 1) && counts.iter().sum::<usize>() == mode.split(',').count())
+}
+
+pub(super) fn mount(wire: Mount) -> Result<MountRequest, Failure> {
+    check_target(&wire.kind, &wire.target)?;
+    let kind = match wire.kind.as_str() {
+        "bind" => MountRequestKind::Bind,
+        "volume" => MountRequestKind::Volume,
+        "tmpfs" => MountRequestKind::Tmpfs,
+        "image" => return Err(Failure::unsupported("mount type \"image\"")),
+        "cluster" | "npipe" => return Err(Failure::unsupported(&format!("mount type {:?}", wire.kind))),
+        other => return Err(problem(other, "mount type unknown")),
+    };
+    check_options(&wire, kind)?;
+    let bind = wire.bind_options.unwrap_or_default();
+    if bind.read_only_force_recursive || bind.read_only_non_recursive {
+        return Err(Failure::unsupported("recursive read-only control of bind mounts"));
+    }
+    if !bind.propagation.is_empty() && !PROPAGATION.contains(&bind.propagation.as_str()) {
+        return Err(problem("bind", &format!("invalid propagation mode: {}", bind.propagation)));
+    }
+    let volume = checked_volume(wire.volume_options.unwrap_or_default())?;
+    let tmpfs = wire.tmpfs_options.unwrap_or_default();
+    if !tmpfs.options.is_empty() {
+        return Err(Failure::unsupported("TmpfsOptions.Options"));
+    }
+    Ok(MountRequest {
+        kind,
+        source: wire.source,
+        target: wire.target,
+        read_only: wire.read_only,
+        propagation: bind.propagation,
+        non_recursive: bind.non_recursive,
+        create_source: bind.create_mountpoint,
+        no_copy: volume.no_copy,
+        labels: volume.labels,
+        tmpfs_size: u64::try_from(tmpfs.size_bytes).map_err(|_| problem("tmpfs", "invalid size"))?,
+        tmpfs_mode: tmpfs.mode,
+    })
+}
+
+fn check_options(wire: &Mount, kind: MountRequestKind) -> Result<(), Failure> {
+    let extra = |set: bool, own: MountRequestKind, name: &str| {
+        if set && kind != own {
+            return Err(Failure::invalid(format!("{name} must not be specified on mount type {:?}", wire.kind)));
+        }
+        Ok(())
+    };
+    extra(wire.volume_options.is_some(), MountRequestKind::Volume, "VolumeOptions")?;
+    extra(wire.bind_options.is_some(), MountRequestKind::Bind, "BindOptions")?;
+    extra(wire.tmpfs_options.is_some(), MountRequestKind::Tmpfs, "TmpfsOptions")?;
+    match kind {
+        MountRequestKind::Bind if wire.source.is_empty() => Err(problem("bind", "field Source must not be empty")),
+        MountRequestKind::Bind if !wire.source.starts_with('/') => {
+            Err(problem("bind", &format!("invalid mount path: '{}' mount path must be absolute", wire.source)))
+        }
+        MountRequestKind::Volume if wire.read_only && wire.source.is_empty() => {
+            Err(problem("volume", "must not set ReadOnly mode when using anonymous volumes"))
+        }
+        MountRequestKind::Tmpfs if !wire.source.is_empty() => {
+            Err(problem("tmpfs", "field Source must not be specified"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn checked_volume(volume: VolumeOptions) -> Result<VolumeOptions, Failure> {
+    if !volume.subpath.is_empty() {
+        return Err(Failure::unsupported("VolumeOptions.Subpath"));
+    }
+    if let Some(driver) = &volume.driver_config {
+        super::host::check_volume_driver(&driver.name)?;
+        if !driver.options.is_empty() {
+            return Err(Failure::unsupported("VolumeOptions.DriverConfig.Options"));
+        }
+    }
+    Ok(volume)
+}
+
+fn check_target(kind: &str, target: &str) -> Result<(), Failure> {
+    if target.is_empty() {
+        return Err(problem(kind, "field Target must not be empty"));
+    }
+    if target.split('/').all(|part| part.is_empty() || part == ".") && target.starts_with('/') {
+        return Err(problem(kind, "invalid specification: destination can't be '/'"));
+    }
+    if !target.starts_with('/') {
+        return Err(problem(kind, &format!("invalid mount path: '{target}' mount path must be absolute")));
+    }
+    Ok(())
+}
+
+fn problem(kind: &str, reason: &str) -> Failure {
+    Failure::invalid(format!("invalid mount config for type {kind:?}: {reason}"))
+}

@@ -1,0 +1,192 @@
+//! `inspect` of containers and execs.
+
+use std::collections::BTreeMap;
+
+use api::ApiVersion;
+use api::container::{
+    DriverData, ExecInspect, Inspect, MountPoint, NetworkSettings, PortBinding, ProcessConfig, State,
+};
+use api::network::{EndpointIpamConfig, EndpointSettings};
+use base64::Engine as _;
+use engine::model::{self, ContainerDetails, ContainerState, ExecDetails, PortKey};
+
+use super::{config, host, or_null, time};
+
+/// Encodes `GET /containers/{id}/json`.
+#[must_use]
+pub fn details(container: &ContainerDetails, version: ApiVersion) -> Inspect {
+    let spec = &container.spec;
+    let id = &spec.id;
+    let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let exec_ids: Vec<String> = container.exec_ids.iter().map(ToString::to_string).collect();
+    let size = |part: fn((u64, u64)) -> u64| container.size.map(|size| i64::try_from(part(size)).unwrap_or(i64::MAX));
+    let graph: BTreeMap<String, String> = container.graph_driver.clone();
+    Inspect {
+        id: id.to_string(),
+        created: time::rfc3339(spec.created),
+        path: spec.path.clone(),
+        args: spec.args.clone(),
+        state: state(&container.state),
+        image: spec.image.map(|image| image.to_string()).unwrap_or_default(),
+        resolv_conf_path: path(&container.resolv_conf_path),
+        hostname_path: path(&container.hostname_path),
+        hosts_path: path(&container.hosts_path),
+        log_path: path(&container.log_path),
+        name: format!("/{}", container.name),
+        restart_count: i64::from(container.restart_count),
+        driver: spec.driver.clone(),
+        platform: spec.platform.os.clone(),
+        mount_label: String::new(),
+        process_label: String::new(),
+        app_armor_profile: String::new(),
+        exec_ids: or_null(exec_ids),
+        host_config: host::host_config(&spec.host, version),
+        graph_driver: DriverData { data: or_null(graph), name: spec.driver.clone() },
+        size_rw: size(|(own, _)| own),
+        size_root_fs: size(|(_, all)| all),
+        mounts: mount_points(spec),
+        config: config::config(&spec.config),
+        network_settings: network_settings(container, version),
+    }
+}
+
+fn state(state: &ContainerState) -> State {
+    let exit = state.exit();
+    let since = match state {
+        ContainerState::Running { since, .. } | ContainerState::Paused { since, .. } => Some(*since),
+        _ => exit.and_then(|exit| exit.started_at),
+    };
+    let restarting = matches!(state, ContainerState::Restarting { .. });
+    // A container whose first start failed is still `created` to Docker's users, with the code of the failure.
+    let never_ran = matches!(state, ContainerState::Exited(exit) if exit.started_at.is_none());
+    State {
+        status: if never_ran { "created" } else { state.word() }.to_owned(),
+        // Docker calls a restarting container running.
+        running: state.is_running() || restarting,
+        paused: matches!(state, ContainerState::Paused { .. }),
+        restarting,
+        oom_killed: exit.is_some_and(|exit| exit.oom_killed),
+        dead: matches!(state, ContainerState::Dead(_)),
+        pid: i64::from(state.pid().unwrap_or(0)),
+        exit_code: exit.map_or(0, |exit| i64::from(exit.code)),
+        error: exit.map(|exit| exit.error.clone()).unwrap_or_default(),
+        started_at: time::optional(since),
+        finished_at: time::optional(exit.filter(|_| !never_ran).map(|exit| exit.at)),
+        health: None,
+    }
+}
+
+/// What `--tmpfs` mounts stays in `HostConfig.Tmpfs` and is no mount point to Docker.
+pub(super) fn mount_points(spec: &model::ContainerSpec) -> Vec<MountPoint> {
+    let shown = |point: &&model::MountPoint| point.kind != "tmpfs" || !spec.host.tmpfs.contains_key(&point.destination);
+    let encode = |point: &model::MountPoint| MountPoint {
+        kind: point.kind.clone(),
+        name: point.name.clone(),
+        source: point.source.clone(),
+        destination: point.destination.clone(),
+        driver: point.driver.clone(),
+        // Docker gives named volumes that say nothing else the mode for shared SELinux labels.
+        mode: if point.mode.is_empty() && point.kind == "volume" && !point.anonymous {
+            "z".to_owned()
+        } else {
+            point.mode.clone()
+        },
+        rw: point.rw,
+        propagation: point.propagation.clone(),
+    };
+    spec.mounts.iter().filter(shown).map(encode).collect()
+}
+
+fn network_settings(container: &ContainerDetails, version: ApiVersion) -> NetworkSettings {
+    let short = container.spec.id.short();
+    let networks: BTreeMap<String, EndpointSettings> = container
+        .networks
+        .iter()
+        .map(|(name, settings)| {
+            let request = container.spec.endpoints.get(name);
+            let mut encoded = endpoint(settings, request, version);
+            // Up to API 1.44 the aliases on a user's network had the short id.
+            if version < ApiVersion(45) && !matches!(name.as_str(), "bridge" | "host" | "none" | "default") {
+                encoded.aliases.get_or_insert_default().push(short.to_owned());
+            }
+            (name.clone(), encoded)
+        })
+        .collect();
+    let bridge = networks.get("bridge").cloned().unwrap_or_default();
+    NetworkSettings {
+        sandbox_id: container.sandbox_id.clone(),
+        sandbox_key: container.sandbox_key.to_string_lossy().into_owned(),
+        ports: container.ports.iter().map(published).collect(),
+        endpoint_id: bridge.endpoint_id,
+        gateway: bridge.gateway,
+        ip_address: bridge.ip_address,
+        ip_prefix_len: bridge.ip_prefix_len,
+        mac_address: bridge.mac_address,
+        networks,
+        ..NetworkSettings::default()
+    }
+}
+
+/// An exposed port without a binding is `null`.
+fn published((port, bindings): (&PortKey, &Vec<(String, u16)>)) -> (String, Option<Vec<PortBinding>>) {
+    let binding = |(ip, port): &(String, u16)| PortBinding { host_ip: ip.clone(), host_port: port.to_string() };
+    (port.to_string(), or_null(bindings.iter().map(binding).collect()))
+}
+
+/// One endpoint; members that came with later versions are harmless to earlier clients, as Docker sends them too.
+pub(super) fn endpoint(
+    settings: &model::EndpointSettings,
+    request: Option<&model::EndpointRequest>,
+    version: ApiVersion,
+) -> EndpointSettings {
+    let ipam =
+        request.filter(|request| request.ipv4.is_some() || request.ipv6.is_some()).map(|request| EndpointIpamConfig {
+            ipv4_address: request.ipv4.map(|ip| ip.to_string()).unwrap_or_default(),
+            ipv6_address: request.ipv6.map(|ip| ip.to_string()).unwrap_or_default(),
+            link_local_ips: Vec::new(),
+        });
+    let dns_names = if version < ApiVersion(44) { Vec::new() } else { settings.dns_names.clone() };
+    EndpointSettings {
+        ipam_config: ipam,
+        links: or_null(request.map(|request| request.links.clone()).unwrap_or_default()),
+        aliases: or_null(settings.aliases.clone()),
+        mac_address: settings.mac.clone(),
+        driver_opts: or_null(request.map(|request| request.driver_opts.clone()).unwrap_or_default()),
+        network_id: settings.network_id.clone(),
+        endpoint_id: settings.endpoint_id.clone(),
+        gateway: settings.gateway.clone(),
+        ip_address: settings.ip.clone(),
+        ip_prefix_len: i64::from(settings.prefix_len),
+        dns_names: or_null(dns_names),
+        ..EndpointSettings::default()
+    }
+}
+
+/// Encodes `GET /exec/{id}/json`.
+#[must_use]
+pub fn exec(details: &ExecDetails) -> ExecInspect {
+    let config = &details.config;
+    let (entrypoint, arguments) =
+        config.cmd.split_first().map(|(first, rest)| (first.clone(), rest.to_vec())).unwrap_or_default();
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let keys = crate::hijack::DetachKeys::parse(&config.detach_keys).ok().filter(|_| !config.detach_keys.is_empty());
+    ExecInspect {
+        id: details.id.to_string(),
+        running: details.running,
+        exit_code: details.exit_code.map(i64::from),
+        process_config: ProcessConfig {
+            tty: config.tty,
+            entrypoint,
+            arguments,
+            privileged: Some(config.privileged),
+            user: config.user.clone(),
+        },
+        open_stdin: config.attach_stdin,
+        open_stderr: config.attach_stderr,
+        open_stdout: config.attach_stdout,
+        can_remove: details.can_remove,
+        container_id: details.container.to_string(),
+        detach_keys: keys.map(|keys| base64.encode(keys.bytes())).unwrap_or_default(),
+        pid: i64::from(details.pid),
+    }
+}

@@ -1,0 +1,35 @@
+//! The engine's model becomes Docker's JSON, in the shape of the version asked for.
+
+mod config;
+mod container;
+mod disk_usage;
+mod event;
+mod host;
+mod image;
+mod network;
+mod progress;
+mod stats;
+mod status;
+mod summary;
+mod system;
+mod time;
+mod volume;
+
+pub use container::{details, exec};
+pub use disk_usage::disk_usage;
+pub use event::event;
+pub use image::{history, image_details, image_summary, removed};
+pub use network::network;
+pub use progress::{error_line, progress_line};
+pub use stats::stats;
+pub use summary::summary;
+pub use system::{info, version};
+pub use volume::volume;
+
+/// `null` for nothing, as Go writes a slice or map that was never made.
+fn or_null<T: Default + PartialEq>(value: T) -> Option<T> {
+    (value != T::default()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! `info` and `version`.
+
+use std::collections::BTreeMap;
+
+use api::ApiVersion;
+use api::system::{
+    Commit, ComponentVersion, Firewall, Index, Info, PlatformName, Plugins, RegistryConfig, Runtime, Swarm, Version,
+};
+use engine::{SystemInfo, VersionInfo};
+
+use super::{or_null, time};
+
+/// Encodes `GET /version`.
+#[must_use]
+pub fn version(info: &VersionInfo) -> Version {
+    let text = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let (maximum, minimum) = (ApiVersion::MAXIMUM.to_string(), ApiVersion::MINIMUM.to_string());
+    let engine = ComponentVersion {
+        name: "Engine".to_owned(),
+        version: info.version.to_owned(),
+        details: text(&[
+            ("ApiVersion", &maximum),
+            ("Arch", &info.architecture),
+            ("BuildTime", info.built),
+            ("Experimental", "false"),
+            ("GitCommit", info.commit),
+            ("GoVersion", info.compiler),
+            ("KernelVersion", &info.kernel),
+            ("MinAPIVersion", &minimum),
+            ("Os", "linux"),
+        ]),
+    };
+    let part = |name: &str| ComponentVersion {
+        name: name.to_owned(),
+        version: info.version.to_owned(),
+        details: text(&[("GitCommit", info.commit)]),
+    };
+    Version {
+        platform: PlatformName { name: "Gantry".to_owned() },
+        components: vec![engine, part("gantry-monitor"), part("gantry-runtime")],
+        version: info.version.to_owned(),
+        api_version: maximum,
+        min_api_version: minimum,
+        git_commit: info.commit.to_owned(),
+        go_version: info.compiler.to_owned(),
+        os: "linux".to_owned(),
+        arch: info.architecture.clone(),
+        kernel_version: info.kernel.clone(),
+        experimental: false,
+        build_time: info.built.to_owned(),
+    }
+}
+
+/// Encodes `GET /info`.
+#[must_use]
+pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let containers = info.containers;
+    let cgroup = info.cgroup;
+    let before_50 = (version < ApiVersion(50)).then_some(false);
+    let commit = || commit(info.version, version);
+    Info {
+        containers: count(containers.running + containers.paused + containers.stopped),
+        containers_running: count(containers.running),
+        containers_paused: count(containers.paused),
+        containers_stopped: count(containers.stopped),
+        images: count(info.images),
+        driver: info.driver.to_owned(),
+        plugins: plugins(),
+        memory_limit: cgroup.memory,
+        swap_limit: cgroup.swap,
+        cpu_cfs_period: cgroup.cpu_quota,
+        cpu_cfs_quota: cgroup.cpu_quota,
+        cpu_shares: cgroup.cpu_shares,
+        cpu_set: cgroup.cpuset,
+        pids_limit: cgroup.pids,
+        ipv4_forwarding: info.machine.ipv4_forwarding,
+        bridge_nf_iptables: before_50,
+        bridge_nf_ip6tables: before_50,
+        debug: info.debug,
+        n_fd: count(info.machine.descriptors),
+        oom_kill_disable: cgroup.oom_kill_disable,
+        n_goroutines: count(info.machine.threads),
+        system_time: time::rfc3339(info.now),
+        cgroup_driver: "cgroupfs".to_owned(),
+        cgroup_version: cgroup.version.to_string(),
+        n_events_listener: count(info.listeners),
+        os_type: "linux".to_owned(),
+        index_server_address: "https://index.docker.io/v1/".to_owned(),
+        registry_config: registry_config(&info.insecure_registries),
+        ncpu: count(info.machine.cpus),
+        mem_total: i64::try_from(info.machine.memory).unwrap_or(i64::MAX),
+        docker_root_dir: info.data_root.to_string_lossy().into_owned(),
+        server_version: info.version.to_owned(),
+        runtimes: runtimes(version),
+        default_runtime: "runc".to_owned(),
+        swarm: Swarm { local_node_state: "inactive".to_owned(), ..Swarm::default() },
+        live_restore_enabled: true,
+        init_binary: "gantry-monitor".to_owned(),
+        containerd_commit: commit(),
+        runc_commit: commit(),
+        init_commit: commit(),
+        security_options: security_options(&info),
+        firewall_backend: (version >= ApiVersion(49)).then(nftables),
+        warnings: or_null(warnings(&info)),
+        id: info.id,
+        driver_status: info.driver_status,
+        logging_driver: info.log_driver,
+        kernel_version: info.machine.kernel,
+        operating_system: info.machine.operating_system,
+        os_version: info.machine.os_version,
+        architecture: info.machine.architecture,
+        name: info.machine.name,
+        labels: info.labels,
+        ..Info::default()
+    }
+}
+
+fn commit(id: &str, version: ApiVersion) -> Commit {
+    Commit { id: id.to_owned(), expected: (version < ApiVersion(49)).then(|| id.to_owned()) }
+}
+
+fn nftables() -> Firewall {
+    Firewall { driver: "nftables".to_owned(), info: Vec::new() }
+}
+
+fn plugins() -> Plugins {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    Plugins {
+        volume: words(&["local"]),
+        network: words(&["bridge", "host", "null"]),
+        authorization: None,
+        log: words(&["json-file"]),
+    }
+}
+
+fn registry_config(insecure: &[String]) -> RegistryConfig {
+    let (mut cidrs, mut hosts) = (vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()], Vec::new());
+    for registry in insecure {
+        if registry.contains('/') { cidrs.push(registry.clone()) } else { hosts.push(registry.clone()) }
+    }
+    let index = |name: &str, secure, official| {
+        (name.to_owned(), Index { name: name.to_owned(), mirrors: Vec::new(), secure, official })
+    };
+    let mut configs: BTreeMap<String, Index> = hosts.iter().map(|host| index(host, false, false)).collect();
+    configs.extend([index("docker.io", true, true)]);
+    RegistryConfig { insecure_registry_cidrs: cidrs, index_configs: configs, mirrors: Vec::new() }
+}
+
+fn runtimes(version: ApiVersion) -> BTreeMap<String, Runtime> {
+    let status = if version < ApiVersion(44) {
+        BTreeMap::new()
+    } else {
+        [("org.opencontainers.runtime-spec.features".to_owned(), "{}".to_owned())].into()
+    };
+    let runtime = Runtime { path: "gantry-runtime".to_owned(), runtime_args: Vec::new(), status };
+    ["gantry", "runc"].into_iter().map(|name| (name.to_owned(), runtime.clone())).collect()
+}
+
+fn security_options(info: &SystemInfo) -> Vec<String> {
+    let mut options = vec!["name=seccomp,profile=builtin".to_owned()];
+    if info.userns {
+        options.push("name=userns".to_owned());
+    }
+    if info.cgroup.version == 2 {
+        options.push("name=cgroupns".to_owned());
+    }
+    options
+}
+
+fn warnings(info: &SystemInfo) -> Vec<String> {
+    let cgroup = info.cgroup;
+    let missing = [
+        (cgroup.memory, "WARNING: No memory limit support"),
+        (cgroup.swap, "WARNING: No swap limit support"),
+        (cgroup.cpu_quota, "WARNING: No cpu cfs quota support"),
+        (cgroup.cpu_shares, "WARNING: No cpu shares support"),
+        (cgroup.cpuset, "WARNING: No cpuset support"),
+        (cgroup.pids, "WARNING: No pids limit support"),
+        (info.machine.ipv4_forwarding, "WARNING: IPv4 forwarding is disabled"),
+    ];
+    missing.iter().filter(|(present, _)| !present).map(|(_, text)| (*text).to_owned()).collect()
+}

@@ -1,0 +1,12 @@
+//! One function an operation: decode, one call, encode.
+
+pub(crate) mod attach;
+pub(crate) mod containers;
+pub(crate) mod disk_usage;
+pub(crate) mod exec;
+pub(crate) mod images;
+pub(crate) mod networks;
+pub(crate) mod prune;
+pub(crate) mod stats;
+pub(crate) mod system;
+pub(crate) mod volumes;

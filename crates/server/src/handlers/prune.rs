@@ -1,0 +1,32 @@
+//! `POST /{containers,images,volumes}/prune`.
+
+use api::prune::{Containers, Images, Volumes};
+
+use crate::call::Call;
+use crate::respond::{self, Outcome};
+use crate::{decode, encode};
+
+pub(crate) async fn containers(call: Call) -> Outcome {
+    let filters = decode::filters(call.query.text("filters"))?;
+    let pruned = call.engine.prune_containers(&filters).await?;
+    let deleted = (!pruned.removed.is_empty()).then_some(pruned.removed);
+    respond::ok(&Containers { containers_deleted: deleted, space_reclaimed: pruned.reclaimed })
+}
+
+pub(crate) async fn images(call: Call) -> Outcome {
+    let filters = decode::filters(call.query.text("filters"))?;
+    let pruned = call.engine.prune_images(&filters).await?;
+    let deleted: Vec<_> = pruned.removed.into_iter().map(encode::removed).collect();
+    let deleted = (!deleted.is_empty()).then_some(deleted);
+    respond::ok(&Images { images_deleted: deleted, space_reclaimed: pruned.reclaimed })
+}
+
+/// Before API 1.42 named volumes were removed too.
+pub(crate) async fn volumes(call: Call) -> Outcome {
+    let mut filters = decode::filters(call.query.text("filters"))?;
+    if !call.since(42) {
+        filters.insert("all".to_owned(), vec!["true".to_owned()]);
+    }
+    let pruned = call.engine.prune_volumes(&filters).await?;
+    respond::ok(&Volumes { volumes_deleted: pruned.removed, space_reclaimed: pruned.reclaimed })
+}

@@ -1,0 +1,36 @@
+//! `/volumes`.
+
+use std::collections::BTreeMap;
+
+use api::volume::{CreateRequest, List};
+use hyper::StatusCode;
+
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::respond::{self, Outcome};
+use crate::{decode, encode};
+
+pub(crate) async fn list(call: Call) -> Outcome {
+    let filters = decode::filters(call.query.text("filters"))?;
+    let volumes = call.engine.volume_list(filters).await?;
+    respond::ok(&List { volumes: volumes.iter().map(encode::volume).collect(), warnings: None })
+}
+
+pub(crate) async fn create(mut call: Call) -> Outcome {
+    let request: CreateRequest = call.json().await?;
+    let options: BTreeMap<String, String> = request.driver_opts;
+    let volume = call.engine.volume_create(&request.name, &request.driver, options, request.labels).await?;
+    respond::json(StatusCode::CREATED, &encode::volume(&volume))
+}
+
+pub(crate) async fn inspect(call: Call) -> Outcome {
+    respond::ok(&encode::volume(&call.engine.volume_inspect(&call.name).await?))
+}
+
+pub(crate) async fn remove(call: Call) -> Outcome {
+    if call.name.is_empty() {
+        return Err(Failure::invalid("volume name cannot be blank"));
+    }
+    call.engine.volume_remove(&call.name, call.query.flag("force")).await?;
+    respond::no_content()
+}

@@ -1,0 +1,24 @@
+//! The server hears: HTTP requests of the Engine API are decoded, handed to the engine, and its answers encoded.
+//!
+//! `router` finds the handler of a request in the table of `api::route`; `handlers` decode, make one call, encode;
+//! `decode` and `encode` translate between Docker's JSON and the engine's model; `hijack` turns a connection into the
+//! stream of an attached process.
+
+mod body;
+mod call;
+mod decode;
+mod encode;
+mod failure;
+mod handlers;
+mod hijack;
+mod listen;
+mod query;
+mod respond;
+mod router;
+mod serve;
+
+pub use body::{RequestBody, ResponseBody};
+pub use failure::{Failure, status};
+pub use listen::{BindError, Listen};
+pub use router::handle;
+pub use serve::Server;

@@ -1,0 +1,104 @@
+//! The query of a request, with Docker's idea of truth.
+
+use crate::failure::Failure;
+
+/// Decoded pairs in the order of the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Parses what stands behind the question mark.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key, true), decode(value, true))
+        });
+        Self(pairs.collect())
+    }
+
+    /// The first value of a key, unless it is empty.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// All values of a key.
+    pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Everything but `""`, `0`, `no`, `false` and `none` is true.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> bool {
+        self.flag_or(key, false)
+    }
+
+    /// As [`Self::flag`], with a value for an absent key.
+    #[must_use]
+    pub fn flag_or(&self, key: &str, default: bool) -> bool {
+        match self.0.iter().find(|(name, _)| name == key) {
+            None => default,
+            Some((_, value)) => {
+                !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none")
+            }
+        }
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// 400 in the words of Go's `strconv` when the value is none.
+    pub fn number(&self, key: &str) -> Result<Option<i64>, Failure> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        let invalid = |_| Failure::invalid(format!("strconv.Atoi: parsing {text:?}: invalid syntax"));
+        text.parse().map(Some).map_err(invalid)
+    }
+}
+
+/// Undoes percent-encoding; in a query a plus is a space. Broken sequences stay as they are.
+#[must_use]
+pub fn decode(text: &str, plus_is_space: bool) -> String {
+    if !text.contains(['%', '+']) {
+        return text.to_owned();
+    }
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let hex = |b: u8| char::from(b).to_digit(16);
+        let pair = tail.first().zip(tail.get(1)).and_then(|(&a, &b)| Some(hex(a)? * 16 + hex(b)?));
+        match (byte, pair.and_then(|value| u8::try_from(value).ok())) {
+            (b'%', Some(value)) => {
+                decoded.push(value);
+                rest = &tail[2..];
+                continue;
+            }
+            (b'+', _) if plus_is_space => decoded.push(b' '),
+            _ => decoded.push(byte),
+        }
+        rest = tail;
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_decoded_and_truth_is_dockers() {
+        let query = Query::parse("a=1&b=False&c=x%2Fy+z&d&e=none&f=%zz&g=true&n=12&m=x");
+        assert_eq!(query.text("c"), Some("x/y z"));
+        assert_eq!(query.text("f"), Some("%zz"));
+        let truths = ["a", "b", "c", "d", "e", "g", "h"].map(|key| query.flag(key));
+        assert_eq!(truths, [true, false, true, false, false, true, false]);
+        assert!(query.flag_or("h", true) && !query.flag_or("b", true));
+        assert_eq!(query.number("n"), Ok(Some(12)));
+        assert_eq!(
+            query.number("m").map_err(|e| e.message),
+            Err("strconv.Atoi: parsing \"x\": invalid syntax".to_owned())
+        );
+        assert_eq!(decode("a+b%20c", false), "a+b c");
+    }
+}

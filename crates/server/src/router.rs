@@ -1,0 +1,211 @@
+//! From a request to its handler and back.
+
+use std::sync::Arc;
+
+use api::ApiVersion;
+use api::route::{self, Method, Operation};
+use engine::Engine;
+use futures_util::future::BoxFuture;
+use hyper::upgrade::OnUpgrade;
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use types::ErrorKind;
+
+use crate::body::{RequestBody, ResponseBody};
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::handlers::{attach, containers, disk_usage, exec, images, networks, prune, stats, system, volumes};
+use crate::query::{self, Query};
+use crate::respond::{self, Outcome};
+
+const SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
+
+/// Answers one request.
+pub async fn handle(engine: &Arc<Engine>, request: Request<RequestBody>) -> Response<ResponseBody> {
+    let routed = match route(request) {
+        Ok(routed) => routed,
+        Err(failure) => return finished(respond::failure(failure)),
+    };
+    let operation = routed.operation;
+    let outcome = dispatch(operation, routed.call(Arc::clone(engine))).await;
+    finished(outcome.unwrap_or_else(|failure| {
+        if failure.status.is_server_error() {
+            tracing::warn!(?operation, status = failure.status.as_u16(), message = failure.message, "request failed");
+        }
+        respond::failure(failure)
+    }))
+}
+
+fn finished(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
+    respond::finish(&mut response);
+    response
+}
+
+/// One row an operation.
+#[rustfmt::skip]
+fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
+    use Operation as O;
+    match operation {
+        O::Ping             => Box::pin(system::ping(call)),
+        O::Version          => Box::pin(system::version(call)),
+        O::Info             => Box::pin(system::info(call)),
+        O::Events           => Box::pin(system::events(call)),
+        O::DiskUsage        => Box::pin(disk_usage::disk_usage(call)),
+        O::ContainerList    => Box::pin(containers::list(call)),
+        O::ContainerCreate  => Box::pin(containers::create(call)),
+        O::ContainerInspect => Box::pin(containers::inspect(call)),
+        O::ContainerTop     => Box::pin(containers::top(call)),
+        O::ContainerLogs    => Box::pin(containers::logs(call)),
+        O::ContainerStart   => Box::pin(containers::start(call)),
+        O::ContainerStop    => Box::pin(containers::stop(call)),
+        O::ContainerRestart => Box::pin(containers::restart(call)),
+        O::ContainerKill    => Box::pin(containers::kill(call)),
+        O::ContainerPause   => Box::pin(containers::pause(call)),
+        O::ContainerUnpause => Box::pin(containers::unpause(call)),
+        O::ContainerRename  => Box::pin(containers::rename(call)),
+        O::ContainerResize  => Box::pin(containers::resize(call)),
+        O::ContainerWait    => Box::pin(containers::wait(call)),
+        O::ContainerRemove  => Box::pin(containers::remove(call)),
+        O::ContainerStats   => Box::pin(stats::stats(call)),
+        O::ContainerChanges => Box::pin(containers::changes(call)),
+        O::ContainerExport  => Box::pin(containers::export(call)),
+        O::ContainerPrune   => Box::pin(prune::containers(call)),
+        O::ContainerAttach  => Box::pin(attach::attach(call)),
+        O::ExecCreate       => Box::pin(exec::create(call)),
+        O::ExecStart        => Box::pin(exec::start(call)),
+        O::ExecInspect      => Box::pin(exec::inspect(call)),
+        O::ExecResize       => Box::pin(exec::resize(call)),
+        O::ImageList        => Box::pin(images::list(call)),
+        O::ImageCreate      => Box::pin(images::create(call)),
+        O::ImageLoad        => Box::pin(images::load(call)),
+        O::ImageSave        => Box::pin(images::save(call)),
+        O::ImageInspect     => Box::pin(images::inspect(call)),
+        O::ImageHistory     => Box::pin(images::history(call)),
+        O::ImageTag         => Box::pin(images::tag(call)),
+        O::ImageRemove      => Box::pin(images::remove(call)),
+        O::ImagePrune       => Box::pin(prune::images(call)),
+        O::VolumeList       => Box::pin(volumes::list(call)),
+        O::VolumeCreate     => Box::pin(volumes::create(call)),
+        O::VolumeInspect    => Box::pin(volumes::inspect(call)),
+        O::VolumeRemove     => Box::pin(volumes::remove(call)),
+        O::VolumePrune      => Box::pin(prune::volumes(call)),
+        O::NetworkList      => Box::pin(networks::list(call)),
+        O::NetworkInspect   => Box::pin(networks::inspect(call)),
+        // Refused when the request was routed.
+        O::Swarm | O::Unsupported => Box::pin(async { Err(not_found()) }),
+    }
+}
+
+/// A request that found its route.
+struct Routed {
+    operation: Operation,
+    version: ApiVersion,
+    name: String,
+    query: Query,
+    headers: HeaderMap,
+    body: RequestBody,
+    upgrade: Option<OnUpgrade>,
+}
+
+impl Routed {
+    fn call(self, engine: Arc<Engine>) -> Call {
+        let Self { version, name, query, headers, body, upgrade, .. } = self;
+        Call { engine, version, name, query, headers, body, upgrade }
+    }
+}
+
+/// Finds the route and refuses what needs no engine to be refused.
+fn route(mut request: Request<RequestBody>) -> Result<Routed, Failure> {
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+    let (head, body) = request.into_parts();
+    let method = match head.method {
+        hyper::Method::GET => Method::Get,
+        hyper::Method::HEAD => Method::Head,
+        hyper::Method::POST => Method::Post,
+        hyper::Method::PUT => Method::Put,
+        hyper::Method::DELETE => Method::Delete,
+        _ => return Err(not_found()),
+    };
+    let found = route::find(method, head.uri.path()).map_err(|error| Failure::invalid(error.to_string()))?;
+    let found = found.ok_or_else(not_found)?;
+    match found.route.operation {
+        Operation::Swarm => return Err(Failure::new(ErrorKind::Unavailable, SWARM)),
+        Operation::Unsupported => return Err(Failure::unsupported(&format!("{} {}", head.method, found.route.path))),
+        _ => {}
+    }
+    Ok(Routed {
+        operation: found.route.operation,
+        version: found.version,
+        name: query::decode(found.parameter, false),
+        query: Query::parse(head.uri.query().unwrap_or_default()),
+        headers: head.headers,
+        body,
+        upgrade,
+    })
+}
+
+fn not_found() -> Failure {
+    Failure { status: StatusCode::NOT_FOUND, message: "page not found".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http_body_util::BodyExt as _;
+
+    fn request(method: &str, uri: &str) -> Request<RequestBody> {
+        let builder = Request::builder().method(method).uri(uri);
+        builder.body(RequestBody::Full(Bytes::new())).expect("valid")
+    }
+
+    async fn refusal(method: &str, uri: &str) -> (u16, String) {
+        let failure = route(request(method, uri)).err().expect("refused");
+        let response = finished(respond::failure(failure));
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers()["api-version"], "1.51");
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("whole").to_bytes();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn what_has_no_route_is_refused_in_dockers_words() {
+        for (method, uri, status, body) in [
+            ("GET", "/nope", 404, "{\"message\":\"page not found\"}\n"),
+            ("PUT", "/info", 404, "{\"message\":\"page not found\"}\n"),
+            ("PATCH", "/info", 404, "{\"message\":\"page not found\"}\n"),
+            (
+                "GET",
+                "/v1.99/info",
+                400,
+                "{\"message\":\"client version 1.99 is too new. Maximum supported API version is 1.51\"}\n",
+            ),
+            (
+                "GET",
+                "/v1.41/services",
+                503,
+                "{\"message\":\"This node is not a swarm manager. Use \\\"docker swarm init\\\" or \\\"docker swarm join\\\" to connect this node to swarm and try again.\"}\n",
+            ),
+            (
+                "POST",
+                "/v1.41/commit?container=x",
+                501,
+                "{\"message\":\"POST /commit is not supported by this engine yet\"}\n",
+            ),
+        ] {
+            assert_eq!(refusal(method, uri).await, (status, body.to_owned()), "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn parameters_and_queries_are_decoded() {
+        let Ok(routed) = route(request("DELETE", "/v1.30/images/a%2Fb%3Ac?force=1&noprune=false")) else {
+            panic!("no route")
+        };
+        assert_eq!(
+            (routed.operation, routed.version, routed.name.as_str()),
+            (Operation::ImageRemove, ApiVersion(30), "a/b:c")
+        );
+        assert!(routed.query.flag("force") && !routed.query.flag("noprune"));
+    }
+}
