@@ -1,0 +1,167 @@
+//! The commands, one a file, and the table of all of them.
+
+mod attach;
+mod common;
+mod container_body;
+mod container_flags;
+mod container_host;
+mod container_networks;
+mod create;
+mod events;
+mod exec;
+pub mod help;
+mod history;
+mod image_ls;
+mod import;
+mod info;
+mod inspect;
+mod kill;
+mod load;
+mod logs;
+mod network;
+mod pause;
+mod port;
+mod ps;
+mod pull;
+mod rename;
+mod restart;
+mod rm;
+mod rmi;
+mod run;
+mod save;
+mod start;
+mod stop;
+mod tag;
+mod top;
+mod version;
+mod volume;
+mod wait;
+
+pub use version::line as version_line;
+
+use crate::Failure;
+use crate::context::Context;
+use crate::flags::{Flag, Matches};
+
+/// How many arguments a command takes.
+#[derive(Clone, Copy)]
+pub enum Args {
+    /// None.
+    None,
+    /// This many.
+    Exactly(usize),
+    /// This many or more.
+    AtLeast(usize),
+    /// This many or fewer.
+    AtMost(usize),
+    /// Between the two.
+    Between(usize, usize),
+}
+
+/// One command.
+pub struct Command {
+    /// Every way to call it, in the order help shows them.
+    pub paths: &'static [&'static str],
+    /// What follows the path in the usage line.
+    pub usage: &'static str,
+    /// One line of help.
+    pub about: &'static str,
+    /// Flag tables.
+    pub flags: &'static [&'static [Flag]],
+    /// Whether flags may follow arguments.
+    pub interspersed: bool,
+    /// Arguments.
+    pub args: Args,
+    /// Runs it.
+    pub run: fn(&Context, &Matches) -> Result<(), Failure>,
+}
+
+/// Words that gather commands.
+pub static GROUPS: &[(&str, &str)] = &[
+    ("container", "Manage containers"),
+    ("image", "Manage images"),
+    ("network", "Manage networks"),
+    ("system", "Manage Docker"),
+    ("volume", "Manage volumes"),
+];
+
+/// Every command.
+pub static COMMANDS: &[&Command] = &[
+    &attach::COMMAND,
+    &create::COMMAND,
+    &events::COMMAND,
+    &exec::COMMAND,
+    &history::COMMAND,
+    &image_ls::COMMAND,
+    &import::COMMAND,
+    &info::COMMAND,
+    &inspect::ANY,
+    &inspect::CONTAINER,
+    &inspect::IMAGE,
+    &inspect::NETWORK,
+    &inspect::VOLUME,
+    &kill::COMMAND,
+    &load::COMMAND,
+    &logs::COMMAND,
+    &network::LS,
+    &pause::PAUSE,
+    &pause::UNPAUSE,
+    &port::COMMAND,
+    &ps::COMMAND,
+    &pull::COMMAND,
+    &rename::COMMAND,
+    &restart::COMMAND,
+    &rm::COMMAND,
+    &rmi::COMMAND,
+    &run::COMMAND,
+    &save::COMMAND,
+    &start::COMMAND,
+    &stop::COMMAND,
+    &tag::COMMAND,
+    &top::COMMAND,
+    &version::COMMAND,
+    &volume::CREATE,
+    &volume::LS,
+    &volume::RM,
+    &wait::COMMAND,
+];
+
+// === impl Args ===
+
+impl Args {
+    /// The complaint about `count` arguments, if it is the wrong number.
+    #[must_use]
+    pub fn wrong(self, count: usize) -> Option<String> {
+        let plural = |number: usize| if number == 1 { "argument" } else { "arguments" };
+        match self {
+            Self::None if count > 0 => Some("accepts no arguments".to_owned()),
+            Self::Exactly(want) if count != want => Some(format!("requires {want} {}", plural(want))),
+            Self::AtLeast(want) if count < want => Some(format!("requires at least {want} {}", plural(want))),
+            Self::AtMost(want) if count > want => Some(format!("requires at most {want} {}", plural(want))),
+            Self::Between(least, most) if !(least..=most).contains(&count) => {
+                Some(format!("requires at least {least} and at most {most} {}", plural(most)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The verb before the hint at `--help`; Docker's differs.
+    #[must_use]
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::AtLeast(_) => "See",
+            _ => "Run",
+        }
+    }
+}
+
+// === impl Command ===
+
+impl Command {
+    /// The path that help shows when the command was called by `path`: aliases within a group show the first name.
+    #[must_use]
+    pub fn shown(&self, path: &'static str) -> &'static str {
+        let group = |path: &str| path.split_once(' ').map(|(group, _)| group.to_owned());
+        self.paths.iter().copied().find(|other| group(other) == group(path)).unwrap_or(path)
+    }
+}

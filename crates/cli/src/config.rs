@@ -1,0 +1,55 @@
+//! The user's settings file, `~/.docker/config.json`, of which the client uses a few entries.
+
+use std::fs;
+use std::path::Path;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+/// What the client uses of the file. An absent or malformed file gives the defaults.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Config {
+    /// Keys that detach from a container.
+    #[serde(rename = "detachKeys", default)]
+    pub detach_keys: String,
+    /// Default `--format` of `ps`.
+    #[serde(rename = "psFormat", default)]
+    pub ps_format: String,
+    /// Default `--format` of `images`.
+    #[serde(rename = "imagesFormat", default)]
+    pub images_format: String,
+    /// Credentials by registry.
+    #[serde(default)]
+    pub auths: IndexMap<String, Auth>,
+}
+
+/// Credentials of one registry.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Auth {
+    /// Base64 of `user:password`.
+    #[serde(default)]
+    pub auth: String,
+    /// A token instead of a password.
+    #[serde(rename = "identitytoken", default)]
+    pub identity_token: String,
+}
+
+impl Config {
+    /// Reads the file.
+    #[must_use]
+    pub fn read(path: &Path) -> Self {
+        fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// The credentials for a registry, by the names that Docker's files use for it.
+    #[must_use]
+    pub fn auth(&self, domain: &str) -> Option<(&str, &Auth)> {
+        let hub = domain == "docker.io";
+        let matches = |name: &str| {
+            let bare = name.trim_start_matches("https://").trim_start_matches("http://");
+            let host = bare.split('/').next().unwrap_or(bare);
+            host == domain || (hub && matches!(host, "index.docker.io" | "registry-1.docker.io"))
+        };
+        self.auths.iter().find(|(name, _)| matches(name)).map(|(name, auth)| (name.as_str(), auth))
+    }
+}
