@@ -1,0 +1,37 @@
+//! Ring 3: black-box tests that run real containers through real clients.
+//!
+//! Every test starts an engine of its own (or shares the one of its file) on private roots, a private
+//! socket and a private bridge, so files and several runs can work side by side on one machine.
+//!
+//! `GANTRY_TEST_ENGINE=dockerd` starts Debian's dockerd instead of Gantry: a test is first proved
+//! against the reference, then held against Gantry.
+//!
+//! | module     | holds                                                            |
+//! |------------|------------------------------------------------------------------|
+//! | `archive`  | writer of docker-archive tars: the fixture and the broken images |
+//! | `fixtures` | the images built from Debian's packages, cached by recipe        |
+//! | `daemon`   | an engine under test: start, kill, restart, clean up             |
+//! | `options`  | which engine is started, and how                                |
+//! | `client`   | one run of a command-line client and what came out               |
+//! | `http`     | raw HTTP/1.1 over the engine's socket                            |
+//! | `terminal` | a client on a pseudo terminal                                    |
+//! | `registry` | a local registry on loopback                                     |
+//! | `host`     | what the host shows: processes, cgroups, mounts, links           |
+//! | `wait`     | waiting for a condition with a bound                             |
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+pub mod archive;
+pub mod client;
+pub mod daemon;
+pub mod fixtures;
+pub mod host;
+pub mod http;
+pub mod options;
+pub mod registry;
+pub mod terminal;
+pub mod wait;
+
+pub use client::{Client, Run};
+pub use daemon::Daemon;
+pub use options::{Engine, Options};
+pub use wait::{skip, until};

@@ -1,0 +1,49 @@
+//! The project's own tools: `cargo xtask <command>`.
+//!
+//! | command                                  | does                                                       |
+//! |------------------------------------------|------------------------------------------------------------|
+//! | `check`                                  | format, lints, layer law, sizes, unsafe, licences          |
+//! | `test [filter]`                          | builds everything the tests need and runs them             |
+//! | `features`                               | which rows of `docs/dev/features.txt` the last run proved  |
+//! | `fixtures`                               | builds the fixture images only                             |
+//! | `bench [--against SOCKET] [--runs N]`    | measures an optimised build, beside another engine         |
+//! | `soak [N]`                               | repeats the crash tests                                    |
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod cargo;
+mod check;
+mod features;
+mod soak;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: cargo xtask check | test [filter] | features | fixtures | \
+                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N]";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((command, rest)) = arguments.split_first() else { bail!(USAGE) };
+    match command.as_str() {
+        "check" => check::run(),
+        "test" => test::run(rest),
+        "features" => features::run(),
+        "fixtures" => test::fixtures(),
+        "bench" => bench::run(rest),
+        "soak" => soak::run(rest),
+        _ => bail!(USAGE),
+    }
+}
