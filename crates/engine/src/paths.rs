@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data root>/
+//!   containers/<id>.new/   what `create` has not completed; swept when a daemon starts
 //!   containers/<id>/
 //!     config.json        the specification, written once
 //!     state.json         name and status, replaced at every change
@@ -18,6 +19,13 @@
 use std::path::{Path, PathBuf};
 
 use types::ContainerId;
+
+/// File name of the specification.
+pub(crate) const SPEC: &str = "config.json";
+/// File name of the record of name and status.
+pub(crate) const STATE: &str = "state.json";
+/// How the name of an incomplete container's directory ends.
+pub(crate) const DRAFT: &str = ".new";
 
 /// The roots of one daemon.
 #[derive(Clone, Debug)]
@@ -51,16 +59,22 @@ impl Paths {
         self.containers().join(id.as_str())
     }
 
+    /// Where `create` puts a container's directory together before it gets its name.
+    #[must_use]
+    pub fn draft(&self, id: &ContainerId) -> PathBuf {
+        self.containers().join(format!("{id}{DRAFT}"))
+    }
+
     /// Where the specification is.
     #[must_use]
     pub fn spec(&self, id: &ContainerId) -> PathBuf {
-        self.container(id).join("config.json")
+        self.container(id).join(SPEC)
     }
 
     /// Where name and status are.
     #[must_use]
     pub fn state(&self, id: &ContainerId) -> PathBuf {
-        self.container(id).join("state.json")
+        self.container(id).join(STATE)
     }
 
     /// `/etc/hostname` of the container.

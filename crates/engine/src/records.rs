@@ -37,7 +37,7 @@ pub(crate) fn write<T: Serialize>(path: &Path, record: &T) -> Result<(), Error> 
 pub(crate) fn rewrite<T: Serialize>(path: &Path, record: &T) -> Result<(), Error> {
     let mut bytes = serde_json::to_vec(record).map_err(|source| Error::Record { path: path.to_owned(), source })?;
     let failed = || Error::file("rewrite", path);
-    let file = fs::File::options().write(true).create(true).truncate(false).open(path).map_err(failed())?;
+    let file = fs::File::options().write(true).open(path).map_err(failed())?;
     let before = file.metadata().map_err(failed())?.len();
     if bytes.len() > PAGE || before > PAGE as u64 {
         return write(path, record);

@@ -13,7 +13,7 @@ use crate::container::{Command, MonitorLink, RunEnd, StartKind, Status, at_daemo
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::model::{ContainerSpec, ContainerState, ExitInfo};
-use crate::paths::Paths;
+use crate::paths::{DRAFT, Paths};
 use crate::records;
 use crate::start::remove_run;
 
@@ -43,18 +43,21 @@ impl Found {
     }
 }
 
-/// Reads all container directories. Directories without a specification are what a killed `create` left: removed.
+/// Reads all container directories. Drafts are what a killed `create` left: removed.
 pub(crate) fn observe(paths: &Paths) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     let directory = paths.containers();
     for entry in std::fs::read_dir(&directory).map_err(Error::file("list", &directory))?.flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<ContainerId>().ok()) else { continue };
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if name.ends_with(DRAFT) {
+            tracing::info!(draft = name, "removing a container that was never completed");
+            let _ = std::fs::remove_dir_all(entry.path());
+            continue;
+        }
+        let Ok(id) = name.parse::<ContainerId>() else { continue };
         match observe_one(paths, &id) {
             Ok(container) => found.push(container),
-            Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                tracing::info!(container = id.as_str(), "removing a container that was never completed");
-                let _ = std::fs::remove_dir_all(entry.path());
-            }
             Err(error) => {
                 // Its files stay for a person to look at; the others must not suffer.
                 tracing::error!(container = id.as_str(), error = &error as &dyn std::error::Error, "skipped");

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::model::{ContainerSpec, CreateContainer, MountPoint};
 use crate::records;
 use crate::undo::Undo;
-use crate::{names, random};
+use crate::{names, paths, random};
 
 use mounts::MountPlan;
 
@@ -75,16 +75,28 @@ impl Engine {
             driver: self.store.driver_name().to_owned(),
             platform: platform.unwrap_or_else(|| image_platform(&image.config)),
         });
-        let directory = self.paths.container(&id);
-        std::fs::create_dir(&directory).map_err(Error::file("create", &directory))?;
-        undo.push(move || std::fs::remove_dir_all(&directory).map_err(Error::file("remove", &directory)));
-        records::write(&self.paths.spec(&id), &*spec)?;
         let status = Status::created(name);
-        records::rewrite(&self.paths.state(&id), &status)?;
+        self.write_records(&spec, &status, &mut undo)?;
         let container = self.adopt(spec, status, None);
         undo.disarm();
         self.container_event(&container, "create", &[]);
         Ok(Created { id, warnings: planned.warnings })
+    }
+
+    /// Writes the container's directory. The rename is what makes the container exist: a daemon killed before it leaves
+    /// a draft that the next one sweeps, never a directory with half of the records.
+    fn write_records(&self, spec: &ContainerSpec, status: &Status, undo: &mut Undo) -> Result<(), Error> {
+        let (draft, directory) = (self.paths.draft(&spec.id), self.paths.container(&spec.id));
+        std::fs::create_dir(&draft).map_err(Error::file("create", &draft))?;
+        let written = records::write(&draft.join(paths::SPEC), spec)
+            .and_then(|()| records::write(&draft.join(paths::STATE), status))
+            .and_then(|()| std::fs::rename(&draft, &directory).map_err(Error::file("name", &directory)));
+        if written.is_err() {
+            let _ = std::fs::remove_dir_all(&draft);
+        } else {
+            undo.push(move || std::fs::remove_dir_all(&directory).map_err(Error::file("remove", &directory)));
+        }
+        written
     }
 
     fn reserve_name(
