@@ -103,14 +103,27 @@ impl Store {
         if inner.driver == Driver::Vfs {
             crate::copy::copy_tree(&init_diff, &inner.paths.layer(id))?;
         }
-        let record = inner.paths.mount(container);
-        make_directory(&record, 0o700)?;
-        write(&record.join("mount-id"), id.as_bytes())?;
-        write(&record.join("init-id"), init.as_bytes())?;
-        if let Some(parent) = parent {
-            write(&record.join("parent"), parent.to_string().as_bytes())?;
-        }
+        self.write_mount_record(container, id, init, parent)?;
         Ok(slot)
+    }
+
+    /// Put together in the directory that every start empties; the rename makes it a record, whole.
+    fn write_mount_record(
+        &self,
+        container: &ContainerId,
+        id: &str,
+        init: &str,
+        parent: Option<ChainId>,
+    ) -> Result<()> {
+        let paths = &self.0.paths;
+        let (draft, record) = (paths.layer_records_tmp().join(container.as_str()), paths.mount(container));
+        make_directory(&draft, 0o700)?;
+        write(&draft.join("mount-id"), id.as_bytes())?;
+        write(&draft.join("init-id"), init.as_bytes())?;
+        if let Some(parent) = parent {
+            write(&draft.join("parent"), parent.to_string().as_bytes())?;
+        }
+        fs::rename(&draft, &record).map_err(|source| Error::io("rename", &record, source))
     }
 
     /// Takes the mount point away that [`Store::rootfs`] made, once nothing is mounted there. It is made again when
@@ -177,8 +190,7 @@ impl Store {
         let inner = &self.0;
         let Some(layer) = inner.state().containers.get(container).cloned() else { return Ok(()) };
         // The record goes first: what a crash leaves then is swept at the next start.
-        let record = inner.paths.mount(container);
-        let mut parts = vec![record];
+        let mut parts = vec![inner.paths.mount(container), inner.paths.layer_records_tmp().join(container.as_str())];
         parts.extend(inner.driver.parts(&inner.paths, &layer.slot.id));
         parts.extend(inner.driver.parts(&inner.paths, &layer.init));
         inner.sweeper.take(&parts)?;

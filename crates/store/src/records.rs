@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use types::{ContainerId, Digest};
+use types::{ContainerId, Digest, LayerId};
 
 use crate::driver::Driver;
 use crate::names::Names;
@@ -42,7 +42,10 @@ pub(crate) fn read(paths: &Paths, driver: Driver) -> Result<State> {
             Ok(layer) => {
                 state.containers.insert(container, layer);
             }
-            Err(error) => tracing::warn!(container = %container, %error, "leaving out a container layer"),
+            Err(error) => {
+                tracing::error!(container = %container, %error, "leaving out a container layer; nothing is swept");
+                state.damaged = true;
+            }
         }
     }
     Ok(state)
@@ -54,7 +57,10 @@ fn read_layers(paths: &Paths, driver: Driver, state: &mut State) {
         let Ok(chain) = Digest::from_hex(&name).map(ChainId) else { continue };
         match read_layer(paths, driver, chain) {
             Ok(entry) => found.push(entry),
-            Err(error) => tracing::warn!(layer = %chain, %error, "leaving out a layer"),
+            Err(error) => {
+                tracing::error!(layer = %chain, %error, "leaving out a layer; nothing is swept");
+                state.damaged = true;
+            }
         }
     }
     // Parents first, so that depths add up and a layer without its parents stays out.
@@ -88,7 +94,8 @@ fn read_layer(paths: &Paths, driver: Driver, chain: ChainId) -> Result<LayerEntr
         parent: if parent.exists() { Some(parse(&parent)?) } else { None },
         size: parse(&directory.join("size"))?,
     };
-    let slot = driver.read(paths, &text(&directory.join("cache-id"))?)?;
+    let id: LayerId = parse(&directory.join("cache-id"))?;
+    let slot = driver.read(paths, id.as_str())?;
     let diff = driver.diff(paths, &slot.id);
     fs::symlink_metadata(&diff).map_err(|source| Error::io("stat", &diff, source))?;
     Ok(LayerEntry { layer, slot, depth: 0 })
@@ -132,9 +139,16 @@ pub(crate) fn image_from(state: &State, id: ImageId, raw: Vec<u8>) -> Result<Ima
 fn read_container(paths: &Paths, driver: Driver, container: &ContainerId) -> Result<ContainerLayer> {
     let directory = paths.mount(container);
     let parent = directory.join("parent");
+    // Both become paths that are removed one day: an empty one would name the directory of all layers.
+    let id: LayerId = parse(&directory.join("mount-id"))?;
+    let path = directory.join("init-id");
+    let init = text(&path)?;
+    if init.strip_suffix("-init") != Some(id.as_str()) {
+        return Err(Error::Document { what: path.display().to_string(), reason: format!("{init:?}, not {id}-init") });
+    }
     Ok(ContainerLayer {
-        slot: driver.read(paths, &text(&directory.join("mount-id"))?)?,
-        init: text(&directory.join("init-id"))?,
+        slot: driver.read(paths, id.as_str())?,
+        init,
         parent: if parent.exists() { Some(parse(&parent)?) } else { None },
     })
 }
@@ -159,10 +173,14 @@ pub(crate) fn child_chain(parent: Option<ChainId>, diff: DiffId) -> ChainId {
 
 /// Removes what work in progress left when the daemon died: archives in passing, directories and blobs that
 /// no record mentions. Directories are renamed here and removed later, so that the start does not wait for them.
+/// While a record cannot be read, what it mentions is not known, and no directory or blob goes.
 pub(crate) fn clear_leftovers(paths: &Paths, driver: Driver, sweeper: &Sweeper, state: &State) {
     let mut gone = Vec::new();
     for directory in [paths.tmp(), paths.layer_records_tmp()] {
         gone.extend(list(&directory).into_iter().map(|name| directory.join(name)));
+    }
+    if state.damaged {
+        return take_all(sweeper, gone);
     }
     for name in list(&paths.blobs()) {
         if !Digest::from_hex(&name).is_ok_and(|digest| state.diff_of_blob.contains_key(&digest)) {
@@ -184,6 +202,10 @@ pub(crate) fn clear_leftovers(paths: &Paths, driver: Driver, sweeper: &Sweeper, 
             tracing::warn!(layer = name, %error, "cannot remove a leftover");
         }
     }
+    take_all(sweeper, gone);
+}
+
+fn take_all(sweeper: &Sweeper, gone: Vec<PathBuf>) {
     for path in gone {
         let removed = if path.is_dir() {
             sweeper.take(std::slice::from_ref(&path))

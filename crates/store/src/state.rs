@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) blobs: HashMap<DiffId, Vec<BlobRecord>>,
     pub(crate) diff_of_blob: HashMap<Digest, DiffId>,
     pub(crate) containers: HashMap<ContainerId, ContainerLayer>,
+    /// A record could not be read: whatever it mentions must be left where it is.
+    pub(crate) damaged: bool,
 }
 
 /// A layer and where it is.

@@ -96,9 +96,13 @@ impl Store {
             options: request.options,
             anonymous,
         };
-        let made = write_volume(&directory, &volume);
+        // Put together where every start tidies up; the rename makes it a volume, whole.
+        let draft = self.0.paths.tmp().join(format!("volume-{}", random_id()));
+        let made = write_volume(&draft, &volume).and_then(|()| {
+            fs::rename(&draft, &directory).map_err(|source| Error::io("create volume", &directory, source))
+        });
         if made.is_err() {
-            let _ = fs::remove_dir_all(&directory);
+            let _ = fs::remove_dir_all(&draft);
         }
         made?;
         volumes.insert(name, volume.clone());
@@ -203,7 +207,7 @@ pub(crate) fn read_all(paths: &Paths) -> BTreeMap<String, Volume> {
 
 fn write_volume(directory: &Path, volume: &Volume) -> Result<()> {
     make_directory(directory, 0o701)?;
-    crate::driver::make_directory_all(&volume.mountpoint, 0o755)?;
+    crate::driver::make_directory_all(&directory.join("_data"), 0o755)?;
     let path = directory.join("opts.json");
     let bytes = serde_json::to_vec(volume)
         .map_err(|error| Error::Document { what: path.display().to_string(), reason: error.to_string() })?;

@@ -295,3 +295,28 @@ fn hello_world_is_built_in_and_says_hello() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.trim_start().starts_with("Hello from Docker!\n") && text.ends_with("bash\n\n"), "{text}");
 }
+
+#[test]
+fn a_damaged_record_never_costs_a_layer() {
+    if !privileged() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let store = fixture.open(DriverChoice::Overlay2);
+    let id = load(&store, &two_layers()).unwrap()[0].id;
+    store.create_layer(&container(1), Some(id)).unwrap();
+    store.create_layer(&container(2), Some(id)).unwrap();
+    drop(store);
+    let mount = |byte: u8| fixture.root.join("image/overlay2/layerdb/mounts").join(container(byte).as_str());
+    // What a power cut leaves of a young file.
+    std::fs::write(mount(1).join("mount-id"), b"").unwrap();
+    std::fs::write(mount(2).join("init-id"), b"").unwrap();
+    let layers = || std::fs::read_dir(fixture.root.join("overlay2")).unwrap().count();
+    let before = layers();
+    let store = fixture.open(DriverChoice::Overlay2);
+    assert!(store.container_layers().is_empty());
+    store.remove_layer(&container(1)).unwrap();
+    store.settle();
+    assert_eq!(layers(), before);
+    store.create_layer(&container(3), Some(id)).unwrap();
+}
