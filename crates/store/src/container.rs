@@ -108,13 +108,7 @@ impl Store {
     }
 
     /// Put together in the directory that every start empties; the rename makes it a record, whole.
-    fn write_mount_record(
-        &self,
-        container: &ContainerId,
-        id: &str,
-        init: &str,
-        parent: Option<ChainId>,
-    ) -> Result<()> {
+    fn write_mount_record(&self, container: &ContainerId, id: &str, init: &str, parent: Option<ChainId>) -> Result<()> {
         let paths = &self.0.paths;
         let (draft, record) = (paths.layer_records_tmp().join(container.as_str()), paths.mount(container));
         make_directory(&draft, 0o700)?;

@@ -96,7 +96,12 @@ impl Driver {
             fs::read_to_string(&path).map_err(|source| Error::io("read", &path, source))
         };
         let lower = if directory.join("lower").exists() { text("lower")? } else { String::new() };
-        Ok(Slot { id: id.to_owned(), link: text("link")?, lower })
+        let link = text("link")?;
+        if !is_link(&link) {
+            let what = directory.join("link").display().to_string();
+            return Err(Error::Document { what, reason: format!("{link:?} is not a link's name") });
+        }
+        Ok(Slot { id: id.to_owned(), link, lower })
     }
 
     /// Removes a layer's directory and its short link behind the answer. What is not there is no error.
@@ -108,7 +113,8 @@ impl Driver {
     pub(crate) fn parts(self, paths: &Paths, id: &str) -> Vec<PathBuf> {
         let directory = paths.layer(id);
         let link = match self {
-            Self::Overlay2 => fs::read_to_string(directory.join("link")).ok(),
+            // An empty one, of a layer that a kill left half-made, would name the directory of all links.
+            Self::Overlay2 => fs::read_to_string(directory.join("link")).ok().filter(|link| is_link(link)),
             Self::Vfs => None,
         };
         std::iter::once(directory).chain(link.map(|link| paths.links().join(link))).collect()
@@ -180,6 +186,11 @@ fn random_link() -> String {
     random::<26>().iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
 }
 
+/// Whether a text has the form of [`random_link`].
+fn is_link(text: &str) -> bool {
+    text.len() == 26 && text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'))
+}
+
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // At most 256 bytes once the kernel's generator is seeded come whole (getrandom(2)).
@@ -210,7 +221,7 @@ mod tests {
     fn names_have_dockers_shapes() {
         assert!(random_id().parse::<LayerId>().is_ok());
         let link = random_link();
-        assert!(link.len() == 26 && link.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7')), "{link}");
+        assert!(is_link(&link) && !is_link("") && !is_link("../l"), "{link}");
     }
 
     #[test]

@@ -122,6 +122,21 @@ fn crash_during_many_starts_leaves_nothing_half_made() {
     let daemon = Daemon::start(Options::default());
     daemon.docker(&["run", "--rm", "busybox", "true"]).exits(0);
     let traces = daemon.traces();
+    // Early, in the thick of it, late.
+    for delay in [40, 100, 160, 220] {
+        start_many_and_kill(&daemon, Duration::from_millis(delay));
+        daemon.launch();
+        remove_all(&daemon);
+    }
+    daemon.docker(&["run", "--rm", "busybox", "true"]).exits(0);
+    if !daemon.is_reference() {
+        // 20.10 leaks layers here.
+        assert_eq!(daemon.traces(), traces);
+    }
+}
+
+/// The daemon dies some time after eight clients began to start containers.
+fn start_many_and_kill(daemon: &Daemon, delay: Duration) {
     let client = daemon.stock();
     let mut children: Vec<_> = (0..8)
         .map(|number| {
@@ -130,22 +145,19 @@ fn crash_during_many_starts_leaves_nothing_half_made() {
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(150));
+    std::thread::sleep(delay);
     daemon.kill();
     for child in &mut children {
         child.wait().unwrap();
     }
-    daemon.launch();
-    // Whatever the daemon still knows can be removed, and then nothing is left of it.
+}
+
+/// Whatever the daemon still knows can be removed.
+fn remove_all(daemon: &Daemon) {
     let all = daemon.docker(&["ps", "-aq"]);
     if !all.ok().is_empty() {
         let mut remove = vec!["rm", "-f"];
         remove.extend(all.lines());
         daemon.docker(&remove).exits(0);
-    }
-    daemon.docker(&["run", "--rm", "busybox", "true"]).exits(0);
-    if !daemon.is_reference() {
-        // 20.10 leaks layers here.
-        assert_eq!(daemon.traces(), traces);
     }
 }
