@@ -63,6 +63,26 @@ wire! {
         pub mirrors: Vec<String>,
     }
 
+    /// `GenericResource`: one of the two.
+    pub struct GenericResource {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub named_resource_spec: Option<NamedResource>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub discrete_resource_spec: Option<DiscreteResource>,
+    }
+
+    /// `NamedResourceSpec`.
+    pub struct NamedResource {
+        pub kind: String,
+        pub value: String,
+    }
+
+    /// `DiscreteResourceSpec`.
+    pub struct DiscreteResource {
+        pub kind: String,
+        pub value: i64,
+    }
+
     /// `Runtime`.
     pub struct Runtime {
         #[serde(rename = "path", skip_serializing_if = "is_default")]
@@ -152,7 +172,7 @@ wire! {
         #[serde(rename = "NCPU")]
         pub ncpu: i64,
         pub mem_total: i64,
-        pub generic_resources: Option<Vec<String>>,
+        pub generic_resources: Option<Vec<GenericResource>>,
         pub docker_root_dir: String,
         pub http_proxy: String,
         pub https_proxy: String,

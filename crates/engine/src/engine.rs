@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use network::{EndpointRecord, Network};
 use runtime::cgroup::Cgroup;
 use store::{Store, StoreConfig};
 use sys::sealed_exe::SealedDirectory;
 
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, LiveConfig};
 use crate::error::Error;
 use crate::events::Bus;
 use crate::exec::ExecTable;
@@ -25,6 +26,8 @@ const CGROUP_PARENT: &str = "/gantry";
 pub struct Engine {
     /// As told at the start.
     pub config: Arc<EngineConfig>,
+    /// Changed by `reload` only.
+    pub(crate) live: ArcSwap<LiveConfig>,
     pub(crate) paths: Paths,
     /// Images, layers, volumes.
     pub store: Store,
@@ -141,7 +144,8 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         events: Bus::default(),
         containers: Registry::default(),
         execs: ExecTable::default(),
-        filters: Filters::default(),
+        filters: Filters::new(config.container.seccomp_profile.clone()),
+        live: ArcSwap::from_pointee(config.live.clone()),
         monitor,
         _sealed: sealed,
         config: Arc::new(config),

@@ -29,6 +29,7 @@ mod random;
 mod records;
 mod recover;
 mod registry;
+mod reload;
 mod start;
 mod stats;
 mod system;
@@ -36,7 +37,7 @@ mod undo;
 mod volumes;
 
 pub use attach::{AttachRequest, LogQuery, LogStream};
-pub use config::{EngineConfig, Remap};
+pub use config::{ContainerDefaults, EngineConfig, LiveConfig, Proxies, Remap};
 pub use create::Created;
 pub use disk_usage::{DiskUsage, DiskUsageQuery, VolumeUsage};
 pub use engine::Engine;

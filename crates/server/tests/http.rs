@@ -82,17 +82,8 @@ fn config(root: &Path) -> EngineConfig {
     network.iptables = false;
     network.ip_forward = false;
     EngineConfig {
-        data_root,
-        exec_root,
-        monitor: "/nonexistent".into(),
         driver: store::DriverChoice::Vfs,
-        network,
-        insecure_registries: Vec::new(),
-        labels: Vec::new(),
-        init: false,
-        debug: false,
-        log_driver: ("json-file".to_owned(), Default::default()),
-        userns_remap: None,
+        ..EngineConfig::new(&data_root, &exec_root, "/nonexistent".into(), network)
     }
 }
 

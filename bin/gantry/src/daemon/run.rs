@@ -4,7 +4,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use engine::{Engine, EngineConfig};
+use engine::{Engine, EngineConfig, LiveConfig};
 use network::{DefaultBridge, NetworkConfig};
 use server::{Listen, Server};
 use tokio::signal::unix::{SignalKind, signal};
@@ -119,17 +119,17 @@ fn engine_config(options: &Options) -> anyhow::Result<EngineConfig> {
         ..NetworkConfig::new(&options.data_root, &options.exec_root, bridge)
     };
     Ok(EngineConfig {
-        data_root: options.data_root.clone(),
-        exec_root: options.exec_root.clone(),
-        monitor: monitor_program()?,
         driver: options.driver,
-        network,
-        insecure_registries: options.insecure_registries.clone(),
-        labels: options.labels.clone(),
         init: options.init,
-        debug: options.debug,
         log_driver: (options.log_driver.clone(), options.log_options.clone()),
         userns_remap: options.userns_remap,
+        live: LiveConfig {
+            debug: options.debug,
+            labels: options.labels.clone(),
+            insecure_registries: options.insecure_registries.clone(),
+            ..LiveConfig::default()
+        },
+        ..EngineConfig::new(&options.data_root, &options.exec_root, monitor_program()?, network)
     })
 }
 

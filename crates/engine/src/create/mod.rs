@@ -48,7 +48,7 @@ impl Engine {
             self.store.image(&self.store.resolve(&request.config.image)?)?
         };
         let id = ContainerId::from_bytes(random::bytes());
-        let defaults = plan::Defaults::observe(&self.config);
+        let defaults = plan::Defaults::observe(&self.config, &self.live());
         let name = request.name.as_deref().map(names::validate).transpose()?;
         let (endpoints, platform) = (request.endpoints.clone(), request.platform.clone());
         let planned = plan::plan(request, &image.config, &id, &defaults)?;

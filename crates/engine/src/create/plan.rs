@@ -5,10 +5,10 @@ use std::thread::available_parallelism;
 use types::{ContainerId, Signal};
 
 use super::validate;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, LiveConfig};
 use crate::error::{Error, Invalid};
 use crate::model::{
-    ContainerConfig, CreateContainer, Healthcheck, HostConfig, LogConfig, NamespaceMode, NetworkMode, PortKey,
+    ContainerConfig, CreateContainer, Healthcheck, HostConfig, LogConfig, NamespaceMode, NetworkMode, PortKey, Ulimit,
 };
 
 /// What planning needs to know of the machine and the daemon.
@@ -24,6 +24,16 @@ pub(super) struct Defaults {
     pub unified: bool,
     /// Whether users of containers are mapped.
     pub remapped: bool,
+    /// Parent control group; empty for the engine's own.
+    pub cgroup_parent: String,
+    /// Resource limits.
+    pub ulimits: Vec<Ulimit>,
+    /// Bytes of `/dev/shm`.
+    pub shm_size: u64,
+    /// IPC namespace.
+    pub ipc_mode: NamespaceMode,
+    /// Cgroup namespace; the default depends on the machine.
+    pub cgroupns_mode: NamespaceMode,
 }
 
 /// The configuration side of a new container.
@@ -37,7 +47,7 @@ pub(super) struct CreatePlan {
 }
 
 impl Defaults {
-    pub(super) fn observe(config: &EngineConfig) -> Self {
+    pub(super) fn observe(config: &EngineConfig, live: &LiveConfig) -> Self {
         let (driver, options) = config.log_driver.clone();
         let host_name = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self {
@@ -46,6 +56,11 @@ impl Defaults {
             host_name,
             unified: crate::system::CgroupFeatures::observe().version == 2,
             remapped: config.userns_remap.is_some(),
+            cgroup_parent: config.container.cgroup_parent.clone(),
+            ulimits: config.container.ulimits.clone(),
+            shm_size: live.shm_size,
+            ipc_mode: live.ipc_mode.clone(),
+            cgroupns_mode: live.cgroupns_mode.clone(),
         }
     }
 }
@@ -53,12 +68,28 @@ impl Defaults {
 /// Writes Docker's defaults into what was left open, so that `inspect` shows what the container gets.
 fn complete(host: &mut HostConfig, defaults: &Defaults) {
     if host.ipc_mode == NamespaceMode::Default {
-        host.ipc_mode = NamespaceMode::Private;
+        host.ipc_mode = defaults.ipc_mode.clone();
     }
     if host.cgroupns_mode == NamespaceMode::Default {
         let private = defaults.unified && !host.privileged;
-        host.cgroupns_mode = if private { NamespaceMode::Private } else { NamespaceMode::Host };
+        host.cgroupns_mode = match &defaults.cgroupns_mode {
+            NamespaceMode::Default if private => NamespaceMode::Private,
+            // Docker leaves privileged containers in the host's, whatever the daemon's default is.
+            NamespaceMode::Default => NamespaceMode::Host,
+            _ if host.privileged => NamespaceMode::Host,
+            mode => mode.clone(),
+        };
     }
+    if host.cgroup_parent.is_empty() {
+        host.cgroup_parent.clone_from(&defaults.cgroup_parent);
+    }
+    if host.shm_size == 0 {
+        host.shm_size = defaults.shm_size;
+    }
+    let named = |own: &[Ulimit], name: &str| own.iter().any(|ulimit| ulimit.name == name);
+    let missing = defaults.ulimits.iter().filter(|ulimit| !named(&host.resources.ulimits, &ulimit.name));
+    let missing: Vec<Ulimit> = missing.cloned().collect();
+    host.resources.ulimits.extend(missing);
     if !host.privileged {
         let owned = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
         host.masked_paths.get_or_insert_with(|| owned(&runtime::spec::defaults::MASKED_PATHS));
@@ -201,7 +232,18 @@ mod tests {
 
     fn defaults() -> Defaults {
         let log = LogConfig { driver: "json-file".to_owned(), options: std::collections::BTreeMap::new() };
-        Defaults { cpus: 2, log, host_name: "machine".to_owned(), unified: true, remapped: false }
+        Defaults {
+            cpus: 2,
+            log,
+            host_name: "machine".to_owned(),
+            unified: true,
+            remapped: false,
+            cgroup_parent: String::new(),
+            ulimits: Vec::new(),
+            shm_size: 64 << 20,
+            ipc_mode: NamespaceMode::Private,
+            cgroupns_mode: NamespaceMode::Default,
+        }
     }
 
     fn image(entrypoint: Option<&[&str]>, cmd: Option<&[&str]>) -> store::ImageConfig {

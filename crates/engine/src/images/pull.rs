@@ -34,7 +34,7 @@ impl Engine {
                 reference: reference.with_default_tag(),
                 platform,
                 credentials,
-                insecure_registries: engine.config.insecure_registries.clone(),
+                insecure_registries: engine.live().insecure_registries.clone(),
             };
             tokio::select! {
                 result = engine.pull_or_built_in(request, &sender) => {

@@ -33,9 +33,10 @@ pub(crate) fn plan_exec(
         if config.privileged { HostConfig { privileged: true, ..HostConfig::default() } } else { spec.host.clone() };
     let capabilities = security::capabilities(&host)?;
     let filter = engine.filters.for_container(&host, &capabilities)?;
+    let confined = security::no_new_privileges(&spec.host, engine.config.container.no_new_privileges)?;
     Ok(ExecPlan {
         exec_id: entry.id.to_string(),
-        process: process::exec_process(spec, &config, &user, &capabilities)?,
+        process: process::exec_process(spec, &config, &user, &capabilities, confined),
         seccomp: filter.map(|filter| Filter(filter.to_vec())),
         tty: config.tty,
         size: config.console_size.unwrap_or_default(),

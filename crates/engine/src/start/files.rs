@@ -33,9 +33,9 @@ pub(super) fn write(engine: &Engine, spec: &ContainerSpec, connection: &Connecti
     put(&files.hostname, &hostname_file(&spec.config.hostname))?;
     put(&files.hosts, &hosts_text(engine, spec, connection, host_network)?)?;
     let resolv = ResolvConf {
-        nameservers: spec.host.dns.clone(),
-        search: spec.host.dns_search.clone(),
-        options: spec.host.dns_options.clone(),
+        nameservers: first(&spec.host.dns, &engine.config.container.dns),
+        search: first(&spec.host.dns_search, &engine.config.container.dns_search),
+        options: first(&spec.host.dns_options, &engine.config.container.dns_options),
     };
     // A machine without the file has no resolver; Docker's defaults fill in.
     let host_text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
@@ -44,6 +44,11 @@ pub(super) fn write(engine: &Engine, spec: &ContainerSpec, connection: &Connecti
         if host_network { resolv.render_for_host_network(&host_text, &path) } else { resolv.render(&host_text, &path) };
     put(&files.resolv_conf, &text)?;
     Ok(files)
+}
+
+/// The container's own, else the daemon's.
+fn first<T: Clone>(own: &[T], default: &[T]) -> Vec<T> {
+    if own.is_empty() { default.to_vec() } else { own.to_vec() }
 }
 
 fn hosts_text(
@@ -75,7 +80,10 @@ fn extra_hosts(engine: &Engine, spec: &ContainerSpec) -> Vec<(String, IpAddr)> {
     let entries = spec.host.extra_hosts.iter().filter_map(|entry| {
         let (name, address) = entry.split_once([':', '='])?;
         let address = match address {
-            "host-gateway" => IpAddr::V4(engine.network.default_bridge_gateway()?),
+            "host-gateway" => match engine.config.container.host_gateway.first() {
+                Some(address) => *address,
+                None => IpAddr::V4(engine.network.default_bridge_gateway()?),
+            },
             text => text.trim_matches(['[', ']']).parse().ok()?,
         };
         Some((name.to_owned(), address))

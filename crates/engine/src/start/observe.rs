@@ -26,6 +26,8 @@ pub(super) struct Observed {
     pub unified: bool,
     /// The program that is PID 1 with `--init`.
     pub init: Option<String>,
+    /// Whether no process may gain privileges.
+    pub no_new_privileges: bool,
     /// Numbers of the devices that limits name: path, major, minor.
     pub block_devices: Vec<(String, i64, i64)>,
     /// Host ids for a user namespace.
@@ -50,6 +52,7 @@ pub(super) fn observe(engine: &Engine, spec: &ContainerSpec, rootfs: &store::Roo
         pid_pid: joined(engine, &spec.host.pid_mode, false)?,
         unified: cgroup::observe().map_err(runtime::Error::Cgroup)?.is_unified(),
         init: init.then(|| engine.config.monitor.display().to_string()),
+        no_new_privileges: security::no_new_privileges(&spec.host, engine.config.container.no_new_privileges)?,
         block_devices: block_devices(spec)?,
         remap,
     })

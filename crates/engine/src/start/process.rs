@@ -4,7 +4,6 @@ use runtime::spec::{Capabilities, ConsoleSize, Process, Rlimit, User};
 
 use super::mounts::INIT_PATH;
 use super::observe::Observed;
-use super::security;
 use super::users::ProcessUser;
 use crate::error::Error;
 use crate::model::{ContainerSpec, ExecConfig, HostConfig, Ulimit};
@@ -28,7 +27,7 @@ pub(super) fn container_process(spec: &ContainerSpec, observed: &Observed) -> Re
         cwd: working_directory(&spec.config.working_dir, ""),
         capabilities: Some(sets(&observed.capabilities, observed.user.uid)),
         rlimits: rlimits(&spec.host),
-        no_new_privileges: security::no_new_privileges(&spec.host)?,
+        no_new_privileges: observed.no_new_privileges,
         oom_score_adj: (spec.host.oom_score_adj != 0).then_some(spec.host.oom_score_adj),
         ..Process::default()
     })
@@ -40,9 +39,10 @@ pub(super) fn exec_process(
     exec: &ExecConfig,
     found: &ProcessUser,
     capabilities: &[String],
-) -> Result<Process, Error> {
+    no_new_privileges: bool,
+) -> Process {
     let (rows, cols) = exec.console_size.unwrap_or_default();
-    Ok(Process {
+    Process {
         terminal: exec.tty,
         console_size: (exec.tty && rows > 0).then_some(ConsoleSize { height: rows, width: cols }),
         user: user(found),
@@ -51,10 +51,10 @@ pub(super) fn exec_process(
         cwd: working_directory(&spec.config.working_dir, &exec.working_dir),
         capabilities: Some(sets(capabilities, found.uid)),
         rlimits: rlimits(&spec.host),
-        no_new_privileges: security::no_new_privileges(&spec.host)?,
+        no_new_privileges,
         oom_score_adj: (spec.host.oom_score_adj != 0).then_some(spec.host.oom_score_adj),
         ..Process::default()
-    })
+    }
 }
 
 fn user(user: &ProcessUser) -> User {

@@ -57,6 +57,8 @@ const ALL: [&str; 41] = [
 /// Compiled filters by the settings they depend on: compiling takes a millisecond, starts are more frequent.
 #[derive(Default)]
 pub(crate) struct Filters {
+    /// The daemon's own: a profile's text or `unconfined`; `None` is the built-in one.
+    default: Option<String>,
     compiled: Mutex<BTreeMap<FilterKey, Option<Arc<[u8]>>>>,
 }
 
@@ -72,12 +74,17 @@ enum Seccomp {
 // === impl Filters ===
 
 impl Filters {
+    /// No filter yet; `default` is the daemon's `seccomp-profile`.
+    pub(crate) fn new(default: Option<String>) -> Self {
+        Self { default, compiled: Mutex::default() }
+    }
+
     /// The filter of a container; `None` when it is unconfined.
     ///
     /// # Errors
     /// [`Invalid::Seccomp`] for a profile that does not parse or compile.
     pub(crate) fn for_container(&self, host: &HostConfig, capabilities: &[String]) -> Result<Option<Arc<[u8]>>, Error> {
-        let profile = match seccomp_option(host) {
+        let profile = match seccomp_option(host, self.default.as_deref()) {
             Seccomp::Unconfined => return Ok(None),
             Seccomp::Default => None,
             Seccomp::Profile(text) => Some(text),
@@ -111,7 +118,7 @@ fn kernel() -> (u32, u32) {
     (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
 }
 
-fn seccomp_option(host: &HostConfig) -> Seccomp {
+fn seccomp_option(host: &HostConfig, default: Option<&str>) -> Seccomp {
     let given = host
         .security_opt
         .iter()
@@ -121,17 +128,17 @@ fn seccomp_option(host: &HostConfig) -> Seccomp {
         Some("unconfined") => Seccomp::Unconfined,
         Some("builtin") => Seccomp::Default,
         Some(text) => Seccomp::Profile(text.to_owned()),
-        None if host.privileged => Seccomp::Unconfined,
-        None => Seccomp::Default,
+        None if host.privileged || default == Some("unconfined") => Seccomp::Unconfined,
+        None => default.map_or(Seccomp::Default, |profile| Seccomp::Profile(profile.to_owned())),
     }
 }
 
-/// Whether `no-new-privileges` is asked for. Checks all security options on the way.
+/// Whether `no-new-privileges` is asked for, by the container or, without a word from it, by the daemon. Checks all security options on the way.
 ///
 /// # Errors
 /// [`Invalid::SecurityOpt`].
-pub(super) fn no_new_privileges(host: &HostConfig) -> Result<bool, Error> {
-    let mut found = false;
+pub(super) fn no_new_privileges(host: &HostConfig, default: bool) -> Result<bool, Error> {
+    let mut found = default;
     for option in &host.security_opt {
         let (key, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
         match (key, value) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::config::Proxies;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::model::ContainerState;
@@ -32,6 +33,8 @@ pub struct VersionInfo {
     pub kernel: String,
     /// Architecture in Go's spelling.
     pub architecture: String,
+    /// Experimental mode was asked for.
+    pub experimental: bool,
 }
 
 /// How many containers there are in which state.
@@ -74,6 +77,26 @@ pub struct SystemInfo {
     pub labels: Vec<String>,
     /// Registries that need no TLS.
     pub insecure_registries: Vec<String>,
+    /// Asked before Docker Hub.
+    pub registry_mirrors: Vec<String>,
+    /// Whether containers outlive the daemon.
+    pub live_restore: bool,
+    /// OCI runtime of containers that name none.
+    pub default_runtime: String,
+    /// Proxies of the daemon.
+    pub proxies: Proxies,
+    /// Experimental mode was asked for.
+    pub experimental: bool,
+    /// Resources that users invented, `name=value`.
+    pub generic_resources: Vec<String>,
+    /// Directories with CDI specifications.
+    pub cdi_spec_dirs: Vec<PathBuf>,
+    /// Default system call filter: `builtin`, `unconfined` or `custom`.
+    pub seccomp_profile: &'static str,
+    /// No process gains privileges by default.
+    pub no_new_privileges: bool,
+    /// What to warn about, beside what the machine lacks.
+    pub warnings: Vec<String>,
     /// User namespaces are on.
     pub userns: bool,
     /// The time here.
@@ -96,6 +119,7 @@ impl Engine {
             compiler: concat!("rust", env!("CARGO_PKG_RUST_VERSION")),
             kernel,
             architecture: types::Platform::host().architecture,
+            experimental: self.config.experimental,
         })
     }
 
@@ -117,7 +141,7 @@ impl Engine {
                 ContainerState::Created | ContainerState::Exited(_) | ContainerState::Dead(_) => counts.stopped += 1,
             }
         }
-        let config = &self.config;
+        let (config, live) = (&self.config, self.live());
         Ok(SystemInfo {
             id: self.identity()?,
             containers: counts,
@@ -126,12 +150,22 @@ impl Engine {
             driver_status: self.store.driver_status(),
             machine: Machine::observe(),
             cgroup: CgroupFeatures::observe(),
-            debug: config.debug,
+            debug: live.debug,
             listeners: self.events.listeners(),
             log_driver: config.log_driver.0.clone(),
             data_root: config.data_root.clone(),
-            labels: config.labels.clone(),
-            insecure_registries: config.insecure_registries.clone(),
+            labels: live.labels.clone(),
+            insecure_registries: live.insecure_registries.clone(),
+            registry_mirrors: live.registry_mirrors.clone(),
+            live_restore: live.live_restore,
+            default_runtime: live.default_runtime.clone(),
+            proxies: config.proxies.clone(),
+            experimental: config.experimental,
+            generic_resources: config.generic_resources.clone(),
+            cdi_spec_dirs: config.cdi_spec_dirs.clone(),
+            seccomp_profile: seccomp_name(config.container.seccomp_profile.as_deref()),
+            no_new_privileges: config.container.no_new_privileges,
+            warnings: config.warnings.clone(),
             userns: config.userns_remap.is_some(),
             now: Timestamp::now(),
             version: VERSION,
@@ -139,7 +173,7 @@ impl Engine {
     }
 
     /// A random UUID that is drawn once for a data root and kept in `<data_root>/engine-id`.
-    fn identity(&self) -> Result<String, Error> {
+    pub(crate) fn identity(&self) -> Result<String, Error> {
         let path = self.config.data_root.join("engine-id");
         match std::fs::read_to_string(&path) {
             Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
@@ -151,6 +185,14 @@ impl Engine {
         let id = uuid(crate::random::bytes());
         std::fs::write(&path, &id).map_err(Error::file("write", &path))?;
         Ok(id)
+    }
+}
+
+fn seccomp_name(profile: Option<&str>) -> &'static str {
+    match profile {
+        None => "builtin",
+        Some("unconfined") => "unconfined",
+        Some(_) => "custom",
     }
 }
 

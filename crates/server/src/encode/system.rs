@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use api::ApiVersion;
 use api::system::{
-    Commit, ComponentVersion, Firewall, Index, Info, PlatformName, Plugins, RegistryConfig, Runtime, Swarm, Version,
+    Commit, ComponentVersion, DiscreteResource, Firewall, GenericResource, Index, Info, NamedResource, PlatformName,
+    Plugins, RegistryConfig, Runtime, Swarm, Version,
 };
-use engine::{SystemInfo, VersionInfo};
+use engine::{Proxies, SystemInfo, VersionInfo};
 
 use super::{or_null, time};
 
@@ -24,7 +25,7 @@ pub fn version(info: &VersionInfo) -> Version {
             ("ApiVersion", &maximum),
             ("Arch", &info.architecture),
             ("BuildTime", info.built),
-            ("Experimental", "false"),
+            ("Experimental", if info.experimental { "true" } else { "false" }),
             ("GitCommit", info.commit),
             ("GoVersion", info.compiler),
             ("KernelVersion", &info.kernel),
@@ -48,7 +49,7 @@ pub fn version(info: &VersionInfo) -> Version {
         os: "linux".to_owned(),
         arch: info.architecture.clone(),
         kernel_version: info.kernel.clone(),
-        experimental: false,
+        experimental: info.experimental,
         build_time: info.built.to_owned(),
     }
 }
@@ -89,15 +90,15 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
         n_events_listener: count(info.listeners),
         os_type: "linux".to_owned(),
         index_server_address: "https://index.docker.io/v1/".to_owned(),
-        registry_config: registry_config(&info.insecure_registries),
+        registry_config: registry_config(&info.insecure_registries, &info.registry_mirrors),
         ncpu: count(info.machine.cpus),
         mem_total: i64::try_from(info.machine.memory).unwrap_or(i64::MAX),
         docker_root_dir: info.data_root.to_string_lossy().into_owned(),
         server_version: info.version.to_owned(),
         runtimes: runtimes(version),
-        default_runtime: "runc".to_owned(),
+        default_runtime: info.default_runtime.clone(),
         swarm: Swarm { local_node_state: "inactive".to_owned(), ..Swarm::default() },
-        live_restore_enabled: true,
+        live_restore_enabled: info.live_restore,
         init_binary: "gantry-monitor".to_owned(),
         containerd_commit: commit(),
         runc_commit: commit(),
@@ -105,6 +106,12 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
         security_options: security_options(&info),
         firewall_backend: (version >= ApiVersion(49)).then(nftables),
         warnings: or_null(warnings(&info)),
+        http_proxy: Proxies::masked(&info.proxies.http),
+        https_proxy: Proxies::masked(&info.proxies.https),
+        no_proxy: info.proxies.none_for.clone(),
+        experimental_build: info.experimental,
+        generic_resources: or_null(info.generic_resources.iter().map(|text| generic_resource(text)).collect()),
+        cdi_spec_dirs: info.cdi_spec_dirs.iter().map(|path| path.display().to_string()).collect(),
         id: info.id,
         driver_status: info.driver_status,
         logging_driver: info.log_driver,
@@ -115,6 +122,21 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
         name: info.machine.name,
         labels: info.labels,
         ..Info::default()
+    }
+}
+
+/// `KIND=3` counts, `KIND=name` names.
+fn generic_resource(text: &str) -> GenericResource {
+    let (kind, value) = text.split_once('=').unwrap_or((text, ""));
+    let kind = kind.to_owned();
+    match value.parse() {
+        Ok(value) => {
+            GenericResource { discrete_resource_spec: Some(DiscreteResource { kind, value }), ..Default::default() }
+        }
+        Err(_) => {
+            let value = value.to_owned();
+            GenericResource { named_resource_spec: Some(NamedResource { kind, value }), ..Default::default() }
+        }
     }
 }
 
@@ -136,7 +158,7 @@ fn plugins() -> Plugins {
     }
 }
 
-fn registry_config(insecure: &[String]) -> RegistryConfig {
+fn registry_config(insecure: &[String], mirrors: &[String]) -> RegistryConfig {
     let (mut cidrs, mut hosts) = (vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()], Vec::new());
     for registry in insecure {
         if registry.contains('/') { cidrs.push(registry.clone()) } else { hosts.push(registry.clone()) }
@@ -145,8 +167,10 @@ fn registry_config(insecure: &[String]) -> RegistryConfig {
         (name.to_owned(), Index { name: name.to_owned(), mirrors: Vec::new(), secure, official })
     };
     let mut configs: BTreeMap<String, Index> = hosts.iter().map(|host| index(host, false, false)).collect();
-    configs.extend([index("docker.io", true, true)]);
-    RegistryConfig { insecure_registry_cidrs: cidrs, index_configs: configs, mirrors: Vec::new() }
+    let (name, mut hub) = index("docker.io", true, true);
+    hub.mirrors = mirrors.to_vec();
+    configs.insert(name, hub);
+    RegistryConfig { insecure_registry_cidrs: cidrs, index_configs: configs, mirrors: mirrors.to_vec() }
 }
 
 fn runtimes(version: ApiVersion) -> BTreeMap<String, Runtime> {
@@ -160,12 +184,15 @@ fn runtimes(version: ApiVersion) -> BTreeMap<String, Runtime> {
 }
 
 fn security_options(info: &SystemInfo) -> Vec<String> {
-    let mut options = vec!["name=seccomp,profile=builtin".to_owned()];
+    let mut options = vec![format!("name=seccomp,profile={}", info.seccomp_profile)];
     if info.userns {
         options.push("name=userns".to_owned());
     }
     if info.cgroup.version == 2 {
         options.push("name=cgroupns".to_owned());
+    }
+    if info.no_new_privileges {
+        options.push("name=no-new-privileges".to_owned());
     }
     options
 }
@@ -181,5 +208,6 @@ fn warnings(info: &SystemInfo) -> Vec<String> {
         (cgroup.pids, "WARNING: No pids limit support"),
         (info.machine.ipv4_forwarding, "WARNING: IPv4 forwarding is disabled"),
     ];
-    missing.iter().filter(|(present, _)| !present).map(|(_, text)| (*text).to_owned()).collect()
+    let missing = missing.iter().filter(|(present, _)| !present).map(|(_, text)| (*text).to_owned());
+    missing.chain(info.warnings.iter().cloned()).collect()
 }
