@@ -46,6 +46,7 @@ impl Store {
     /// [`Error::ContainerLayerExists`], [`Error::NoSuchImage`], or the file system's refusal, after which
     /// nothing is left.
     pub fn create_layer(&self, container: &ContainerId, image: Option<ImageId>) -> Result<()> {
+        self.0.sweeper.yield_to_others();
         let id = driver::random_id();
         let init = format!("{id}-init");
         let parent = {
@@ -136,6 +137,7 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchContainerLayer`] or the file system's refusal.
     pub fn rootfs(&self, container: &ContainerId) -> Result<Rootfs> {
+        self.0.sweeper.yield_to_others();
         let layer = self.container_layer(container)?;
         let directory = self.0.paths.layer(&layer.slot.id);
         if self.0.driver == Driver::Vfs {

@@ -22,6 +22,7 @@ mod names;
 mod paths;
 mod records;
 mod remove;
+mod remove_tree;
 mod save;
 mod scratch;
 mod state;

@@ -4,7 +4,7 @@
 //! mounted with `discard` without a journal (measured on Linux 6.18: `ext4_free_blocks` waits for the device's
 //! discard, a removed directory's parent locked meanwhile and other work on the file system slowed), and a
 //! container has twenty directories and small files. Therefore two places take turns: one receives, in the other
-//! one nobody but the sweeper works; and it waits for a quiet moment.
+//! one nobody but the sweeper works; and each step that frees a block waits for a quiet moment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::driver::{make_directory_all, random_id};
+use crate::remove_tree::remove_tree;
 use crate::{Error, Result, Store};
 
 /// Threads wait rather than work, but more of them would slow others down.
@@ -68,6 +69,7 @@ impl Sweeper {
         let mut queue = self.lock();
         let mut doomed: Option<PathBuf> = None;
         let mut failure = None;
+        let mut elsewhere = Vec::new();
         for (number, part) in parts.iter().enumerate() {
             let target = match &doomed {
                 None => self.0.places[queue.receiving].join(&name[..24]),
@@ -77,10 +79,7 @@ impl Sweeper {
                 Ok(()) => doomed = doomed.or(Some(target)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 // Somebody mounted a part of the data root by itself.
-                Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
-                    let removed = remove(part);
-                    failure = removed.err().map(|source| Error::io("remove", part, source));
-                }
+                Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => elsewhere.push(part),
                 Err(source) => failure = Some(Error::io("remove", part, source)),
             }
         }
@@ -88,6 +87,12 @@ impl Sweeper {
         queue.last = Some(Instant::now());
         if queue.threads == 0 {
             self.start(&mut queue);
+        }
+        drop(queue);
+        for part in elsewhere {
+            if let Err(source) = remove_at_once(part) {
+                failure = Some(Error::io("remove", part, source));
+            }
         }
         failure.map_or(Ok(()), Err)
     }
@@ -115,14 +120,11 @@ impl Sweeper {
     fn work(&self) {
         let mut queue = self.lock();
         loop {
-            loop {
-                queue = self.quiet(queue);
-                let Some(path) = queue.sweeping.pop() else { break };
+            while let Some(path) = queue.sweeping.pop() {
                 drop(queue);
-                if let Err(error) = remove(&path) {
-                    tracing::warn!(path = %path.display(), %error, "cannot remove a directory");
-                }
+                let deeper = self.remove(&path);
                 queue = self.lock();
+                queue.sweeping.extend(deeper);
             }
             // Only the last one may turn the places: the others are still at work in the old one.
             if queue.threads > 1 || queue.received.is_empty() {
@@ -134,12 +136,30 @@ impl Sweeper {
         self.0.changed.notify_all();
     }
 
+    /// Removes one thing, step by step in quiet moments; what it held too deep for one walk is left to be removed.
+    fn remove(&self, path: &Path) -> Vec<PathBuf> {
+        let place = path.parent().unwrap_or(Path::new("/"));
+        let name = || random_id()[..24].to_owned();
+        match remove_tree(path, place, &name, &mut || drop(self.quiet(self.lock()))) {
+            Ok(moved) => moved.into_iter().map(|name| place.join(name)).collect(),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "cannot remove a directory");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Says that somebody is at work whom the freeing of blocks would delay.
+    pub(crate) fn yield_to_others(&self) {
+        self.lock().last = Some(Instant::now());
+    }
+
     /// Waits for a quiet moment, unless somebody waits for us or there is too much to do.
     fn quiet<'a>(&self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
         loop {
             let left = queue.last.map_or(Duration::ZERO, |last| QUIET.saturating_sub(last.elapsed()));
             let urgent = queue.waiting > 0 || queue.received.len() + queue.sweeping.len() > PATIENCE;
-            if urgent || left.is_zero() || queue.sweeping.is_empty() {
+            if urgent || left.is_zero() {
                 return queue;
             }
             queue = self.0.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -162,7 +182,7 @@ impl Sweeper {
     }
 }
 
-fn remove(path: &Path) -> std::io::Result<()> {
+fn remove_at_once(path: &Path) -> std::io::Result<()> {
     if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 

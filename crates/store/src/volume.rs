@@ -136,13 +136,9 @@ impl Store {
             let users = users.iter().map(ToString::to_string).collect();
             return Err(Error::VolumeInUse { name: name.to_owned(), users });
         }
-        // Renamed first, so that a removal that stops half-way leaves no volume with half of its files.
-        let (directory, doomed) =
-            (self.0.paths.volume(name), self.0.paths.tmp().join(format!("volume-{}", random_id())));
-        fs::rename(&directory, &doomed).map_err(|source| Error::io("remove", &directory, source))?;
+        self.0.sweeper.take(&[self.0.paths.volume(name)])?;
         volumes.remove(name);
-        drop(volumes);
-        fs::remove_dir_all(&doomed).map_err(|source| Error::io("remove", &doomed, source))
+        Ok(())
     }
 
     /// Bytes of all files in a volume, files with several names once.
