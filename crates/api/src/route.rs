@@ -37,6 +37,7 @@ pub enum Operation {
     ContainerPause,
     ContainerUnpause,
     ContainerRename,
+    ContainerUpdate,
     ContainerResize,
     ContainerAttach,
     ContainerWait,
@@ -67,6 +68,8 @@ pub enum Operation {
     NetworkInspect,
     /// Part of a swarm, which this engine never joins: 503.
     Swarm,
+    /// Saving and restoring processes, which this engine does not do: 501.
+    Checkpoint,
     /// Known to Docker, not offered by this engine: 501.
     Unsupported,
 }
@@ -129,12 +132,12 @@ pub const ROUTES: &[Route] = &[
     row(Get,    "/containers/{id}/export",       O::ContainerExport),
     row(Get,    "/containers/{id}/stats",        O::ContainerStats),
     row(Get,    "/containers/{id}/attach/ws",    O::Unsupported),
-    row(Post,   "/containers/{id}/update",       O::Unsupported),
+    row(Post,   "/containers/{id}/update",       O::ContainerUpdate),
     row(Head,   "/containers/{id}/archive",      O::Unsupported),
     row(Get,    "/containers/{id}/archive",      O::Unsupported),
     row(Put,    "/containers/{id}/archive",      O::Unsupported),
-    row(Get,    "/containers/{id}/checkpoints",  O::Unsupported),
-    row(Post,   "/containers/{id}/checkpoints",  O::Unsupported),
+    row(Get,    "/containers/{id}/checkpoints",  O::Checkpoint),
+    row(Post,   "/containers/{id}/checkpoints",  O::Checkpoint),
     row(Post,   "/commit",                       O::Unsupported),
 
     row(Get,    "/images/json",                  O::ImageList),

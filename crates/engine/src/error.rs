@@ -37,6 +37,15 @@ pub enum Error {
     /// Nothing to run.
     #[error("no command specified")]
     NoCommand,
+    /// A change of limits that was refused or could not be made.
+    #[error("Cannot update container {id}")]
+    Update {
+        /// The container.
+        id: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
     /// The container is in a state that forbids the action.
     #[error("{0}")]
     State(StateConflict),
@@ -163,6 +172,9 @@ pub enum StateConflict {
     /// The container is being removed.
     #[error("removal of container {0} is already in progress")]
     BeingRemoved(String),
+    /// Nothing can be changed any more.
+    #[error("container is marked for removal and cannot be \"update\"")]
+    UpdateDead,
     /// The container is about to be restarted by its policy.
     #[error("Container {0} is restarting, wait until the container is running")]
     Restarting(String),
@@ -211,6 +223,12 @@ pub enum Invalid {
     /// Swap limit below the memory limit.
     #[error("Minimum memoryswap limit should be larger than memory limit, see usage")]
     SwapTooSmall,
+    /// Limits that contradict each other or the kernel.
+    #[error("{0}")]
+    Limit(&'static str),
+    /// Processors or memory nodes that are not there.
+    #[error("{0}")]
+    Placement(String),
     /// More CPUs than the machine has.
     #[error("range of CPUs is from 0.01 to {0}.00, as there are only {0} CPUs available")]
     NanoCpus(usize),
@@ -277,6 +295,9 @@ pub enum Invalid {
     /// A fixed address on a network whose subnet was not configured by its user.
     #[error("user specified IP address is supported on user defined networks only")]
     AddressOnDefault,
+    /// A change that does not go with what the container has.
+    #[error("Conflicting options: {0}")]
+    UpdateConflict(&'static str),
     /// A stop signal of the image that is none.
     #[error("{0}")]
     Signal(types::InvalidSignal),
@@ -322,6 +343,7 @@ impl Kind for Error {
             | Self::Invalid(_)
             | Self::Reference(_) => ErrorKind::InvalidParameter,
             Self::NameInUse { .. } => ErrorKind::Conflict,
+            Self::Update { source, .. } => source.kind(),
             Self::State(StateConflict::Unchanged) => ErrorKind::NotModified,
             Self::State(_) => ErrorKind::Conflict,
             Self::StartFailed { kind, .. } | Self::ExecFailed { kind, .. } => *kind,

@@ -16,6 +16,7 @@ mod export;
 mod filters;
 mod images;
 mod lifecycle;
+mod limits;
 mod log_options;
 pub mod model;
 mod names;
@@ -34,6 +35,7 @@ mod start;
 mod stats;
 mod system;
 mod undo;
+mod update;
 mod volumes;
 
 pub use attach::{AttachRequest, LogQuery, LogStream};

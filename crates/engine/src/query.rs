@@ -133,7 +133,7 @@ impl Engine {
     }
 
     fn details(&self, container: &Container, size: bool) -> Result<ContainerDetails, Error> {
-        let (spec, status) = (Arc::clone(&container.spec), container.status());
+        let (spec, status) = (container.current_spec(), container.status());
         let shared = crate::start::joined_container(self, &spec);
         let owner = shared.as_ref().map_or(&spec.id, |other| &other.spec.id);
         let graph = self.store.graph_driver_data(&spec.id)?;

@@ -134,7 +134,8 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
         // Two records with one name: only a copied directory does that. The id is a free name.
         status.name = id.to_string();
     }
-    let (policy, auto_remove) = (spec.host.restart_policy, spec.host.auto_remove);
+    let policy = status.overrides.as_ref().map_or(spec.host.restart_policy, |overrides| overrides.restart_policy);
+    let auto_remove = spec.host.auto_remove;
     let mut link = None;
     match run {
         Run::None => {}

@@ -19,6 +19,9 @@ use crate::respond::{self, Outcome};
 
 const SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
 
+const CHECKPOINT: &str =
+    "checkpoints are not supported: this engine does not save and restore the memory of running processes";
+
 /// Answers one request.
 pub async fn handle(engine: &Arc<Engine>, request: Request<RequestBody>) -> Response<ResponseBody> {
     let routed = match route(request) {
@@ -62,6 +65,7 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::ContainerPause   => Box::pin(containers::pause(call)),
         O::ContainerUnpause => Box::pin(containers::unpause(call)),
         O::ContainerRename  => Box::pin(containers::rename(call)),
+        O::ContainerUpdate  => Box::pin(containers::update(call)),
         O::ContainerResize  => Box::pin(containers::resize(call)),
         O::ContainerWait    => Box::pin(containers::wait(call)),
         O::ContainerRemove  => Box::pin(containers::remove(call)),
@@ -91,7 +95,7 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::NetworkList      => Box::pin(networks::list(call)),
         O::NetworkInspect   => Box::pin(networks::inspect(call)),
         // Refused when the request was routed.
-        O::Swarm | O::Unsupported => Box::pin(async { Err(not_found()) }),
+        O::Swarm | O::Checkpoint | O::Unsupported => Box::pin(async { Err(not_found()) }),
     }
 }
 
@@ -129,6 +133,7 @@ fn route(mut request: Request<RequestBody>) -> Result<Routed, Failure> {
     let found = found.ok_or_else(not_found)?;
     match found.route.operation {
         Operation::Swarm => return Err(Failure::new(ErrorKind::Unavailable, SWARM)),
+        Operation::Checkpoint => return Err(Failure::new(ErrorKind::NotImplemented, CHECKPOINT)),
         Operation::Unsupported => return Err(Failure::unsupported(&format!("{} {}", head.method, found.route.path))),
         _ => {}
     }

@@ -17,7 +17,7 @@ pub use host::{
     BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, Mount, PortBinding, RestartPolicy,
     ThrottleDevice, TmpfsOptions, Ulimit, VolumeDriver, VolumeOptions, WeightDevice,
 };
-pub use process::{TopResponse, WaitError, WaitResponse};
+pub use process::{TopResponse, UpdateResponse, WaitError, WaitResponse};
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, ThrottlingData,
 };

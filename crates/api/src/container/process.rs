@@ -1,4 +1,4 @@
-//! `wait` and `top`.
+//! Answers of `wait`, `top` and `update`.
 
 wire! {
     /// `ContainerWaitExitError`.
@@ -11,6 +11,11 @@ wire! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub error: Option<WaitError>,
         pub status_code: i64,
+    }
+
+    /// `ContainerUpdateResponse`.
+    pub struct UpdateResponse {
+        pub warnings: Option<Vec<String>>,
     }
 
     /// `ContainerTopResponse`.

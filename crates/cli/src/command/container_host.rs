@@ -171,7 +171,7 @@ fn check_modes(m: &Matches) -> Result<(), String> {
     Ok(())
 }
 
-fn restart_policy(text: &str) -> Result<Value, String> {
+pub fn restart_policy(text: &str) -> Result<Value, String> {
     let (name, count) = text.split_once(':').map_or((text, ""), |(name, count)| (name, count));
     if text.contains(':') && name.is_empty() {
         return Err("invalid restart policy format: no policy provided before colon".to_owned());
@@ -185,7 +185,7 @@ fn restart_policy(text: &str) -> Result<Value, String> {
     Ok(json!({ "Name": name, "MaximumRetryCount": count }))
 }
 
-fn bytes(m: &Matches, flag: &str) -> i64 {
+pub fn bytes(m: &Matches, flag: &str) -> i64 {
     match m.text(flag) {
         "" => 0,
         "-1" => -1,

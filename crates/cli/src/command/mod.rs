@@ -33,6 +33,7 @@ mod start;
 mod stop;
 mod tag;
 mod top;
+mod update;
 mod version;
 mod volume;
 mod wait;
@@ -119,6 +120,7 @@ pub static COMMANDS: &[&Command] = &[
     &stop::COMMAND,
     &tag::COMMAND,
     &top::COMMAND,
+    &update::COMMAND,
     &version::COMMAND,
     &volume::CREATE,
     &volume::LS,

@@ -117,6 +117,10 @@ impl Actor {
             Command::Pause(reply) => answer(reply, self.pause()),
             Command::Unpause(reply) => answer(reply, self.unpause()),
             Command::Rename(name, reply) => answer(reply, Ok(self.rename(name))),
+            Command::Update(request, reply) => {
+                let result = self.update_limits(*request).await;
+                answer(reply, result);
+            }
             Command::Resize(rows, cols, reply) => self.forward(&Request::Resize { rows, cols }, Vec::new(), reply),
             Command::Attach(options, fd, reply) => self.attach(options, fd, reply),
             Command::Exec(entry, plan, fds, reply) => self.exec(entry, plan, fds, reply),

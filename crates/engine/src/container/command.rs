@@ -9,6 +9,7 @@ use types::Signal;
 
 use crate::error::Error;
 use crate::exec::ExecEntry;
+use crate::model::UpdateContainer;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Unpause(Reply<()>),
     /// Take this name, which is reserved; answers with the old one.
     Rename(String, Reply<String>),
+    /// Change limits and restart policy.
+    Update(Box<UpdateContainer>, Reply<()>),
     /// New terminal size: rows, columns.
     Resize(u16, u16, Reply<()>),
     /// Connect a stream to the container, now or at its next start.

@@ -62,7 +62,7 @@ impl Actor {
         };
         let ran_for = since.map_or(Duration::ZERO, |since| end.at.duration_since(since).unsigned_abs());
         let next = restart::decide(
-            self.container.spec.host.restart_policy,
+            self.container.restart_policy(),
             Ended {
                 code: end.code,
                 ran_for,
@@ -143,7 +143,7 @@ impl Actor {
             restarts: before.restart_count,
             last_delay: self.last_delay,
         };
-        if let Some(delay) = restart::decide(self.container.spec.host.restart_policy, ended) {
+        if let Some(delay) = restart::decide(self.container.restart_policy(), ended) {
             self.last_delay = delay;
             self.restart_at = Some(Instant::now() + delay);
             self.update(|status| {

@@ -7,6 +7,7 @@ mod exit;
 mod link;
 mod restart;
 mod status;
+mod update;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::model::ContainerSpec;
+use crate::model::{ContainerSpec, Overrides, RestartPolicy};
 
 pub(crate) use command::{Command, StartKind};
 pub(crate) use exec_relay::{ExecStdio, relay_terminal};
@@ -38,6 +39,21 @@ impl Container {
     #[must_use]
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
+    }
+
+    /// What it is now: the specification, with what `update` has changed since.
+    #[must_use]
+    pub fn current_spec(&self) -> Arc<ContainerSpec> {
+        match &self.status.borrow().overrides {
+            Some(overrides) => Arc::new(overridden(&self.spec, overrides)),
+            None => Arc::clone(&self.spec),
+        }
+    }
+
+    /// The restart policy as it is now.
+    pub(crate) fn restart_policy(&self) -> RestartPolicy {
+        let status = self.status.borrow();
+        status.overrides.as_ref().map_or(self.spec.host.restart_policy, |overrides| overrides.restart_policy)
     }
 
     /// Sees every change of its status.
@@ -65,6 +81,14 @@ impl Container {
         self.commands.send(command(reply)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
+}
+
+/// A copy of the specification with the limits and the policy of `overrides`.
+pub(crate) fn overridden(spec: &ContainerSpec, overrides: &Overrides) -> ContainerSpec {
+    let mut spec = spec.clone();
+    spec.host.resources.clone_from(&overrides.resources);
+    spec.host.restart_policy = overrides.restart_policy;
+    spec
 }
 
 impl Engine {

@@ -3,7 +3,7 @@
 use network::EndpointRecord;
 use serde::{Deserialize, Serialize};
 
-use crate::model::ContainerState;
+use crate::model::{ContainerState, Overrides};
 
 /// Name, state and what belongs to the present run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Status {
     /// The last stop was a user's wish: the restart policy keeps still until the next start.
     #[serde(default)]
     pub stopped_by_user: bool,
+    /// What `update` has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Box<Overrides>>,
     /// Its place on a network, while it runs.
     #[serde(default)]
     pub endpoint: Option<EndpointRecord>,
@@ -38,6 +41,7 @@ impl Status {
             state: ContainerState::Created,
             restart_count: 0,
             stopped_by_user: false,
+            overrides: None,
             endpoint: None,
             runs_ended: 0,
             removed: false,

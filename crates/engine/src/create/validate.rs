@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Invalid};
+use crate::limits;
 use crate::model::{ContainerConfig, EndpointRequest, HostConfig, NetworkMode, Resources, RestartPolicy};
 
-const MINIMUM_MEMORY: i64 = 6 * 1024 * 1024;
 const LOG_OPTIONS: [&str; 8] =
     ["max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"];
 
 /// Checks the merged configuration, completes what depends on other settings, and returns warnings.
 pub(super) fn check(config: &ContainerConfig, host: &mut HostConfig, cpus: usize) -> Result<Vec<String>, Error> {
-    check_resources(&mut host.resources, cpus)?;
+    let warnings = limits::check(&mut host.resources, cpus, false)?;
+    complete_resources(&mut host.resources);
     check_network(config, host)?;
     check_log(host)?;
     if host.auto_remove && host.restart_policy != RestartPolicy::No {
@@ -23,41 +24,18 @@ pub(super) fn check(config: &ContainerConfig, host: &mut HostConfig, cpus: usize
     if !host.storage_opt.is_empty() {
         return Err(Invalid::Unsupported("--storage-opt").into());
     }
-    Ok(Vec::new())
+    Ok(warnings)
 }
 
-fn check_resources(resources: &mut Resources, cpus: usize) -> Result<(), Error> {
-    if resources.memory > 0 && resources.memory < MINIMUM_MEMORY {
-        return Err(Invalid::MemoryTooSmall.into());
-    }
-    if resources.memory == 0 && resources.memory_swap > 0 {
-        return Err(
-            Invalid::Conflict("You should always set the Memory limit when using Memoryswap limit, see usage").into()
-        );
-    }
-    if resources.memory > 0 && resources.memory_swap > 0 && resources.memory_swap < resources.memory {
-        return Err(Invalid::SwapTooSmall.into());
-    }
-    // Docker's default: as much swap as memory.
+/// Writes Docker's defaults into the limits.
+fn complete_resources(resources: &mut Resources) {
+    // As much swap as memory.
     if resources.memory > 0 && resources.memory_swap == 0 {
         resources.memory_swap = resources.memory.saturating_mul(2);
-    }
-    if resources.nano_cpus > 0 {
-        if resources.cpu_quota > 0 {
-            return Err(Invalid::CpuConflict("Quota").into());
-        }
-        if resources.cpu_period > 0 {
-            return Err(Invalid::CpuConflict("Period").into());
-        }
-        let most = i64::try_from(cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
-        if !(10_000_000..=most).contains(&resources.nano_cpus) {
-            return Err(Invalid::NanoCpus(cpus).into());
-        }
     }
     if resources.pids_limit == Some(0) {
         resources.pids_limit = None;
     }
-    Ok(())
 }
 
 /// Settings of the default networks that only networks of a user's own can have, and links, which nothing makes yet.
@@ -123,18 +101,6 @@ mod tests {
     fn text(host: &mut HostConfig) -> String {
         "json-file".clone_into(&mut host.log.driver);
         check(&ContainerConfig::default(), host, 2).map_or_else(|error| error.to_string(), |_| String::new())
-    }
-
-    #[test]
-    fn limits_are_checked_with_dockers_words() {
-        let mut host = HostConfig::default();
-        host.resources.memory = 1 << 20;
-        assert_eq!(text(&mut host), "Minimum memory limit allowed is 6MB");
-        host.resources.memory = 64 << 20;
-        host.resources.memory_swap = 1 << 20;
-        assert_eq!(text(&mut host), "Minimum memoryswap limit should be larger than memory limit, see usage");
-        host.resources = Resources { nano_cpus: 3_000_000_000, ..Resources::default() };
-        assert_eq!(text(&mut host), "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available");
     }
 
     #[test]

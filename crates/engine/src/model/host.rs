@@ -208,6 +208,25 @@ pub struct Resources {
     pub ulimits: Vec<Ulimit>,
 }
 
+/// What `update` has changed since create; in place of what the specification says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Overrides {
+    /// All limits, changed and unchanged.
+    pub resources: Resources,
+    /// The restart policy.
+    pub restart_policy: RestartPolicy,
+}
+
+/// A decoded request to change a container.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateContainer {
+    /// New limits; what is not set stays.
+    pub resources: Resources,
+    /// New restart policy.
+    pub restart_policy: Option<RestartPolicy>,
+}
+
 /// Docker's `HostConfig`, parsed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

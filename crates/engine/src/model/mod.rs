@@ -13,7 +13,7 @@ pub use details::{ContainerDetails, ContainerSummary, EndpointSettings, ExecDeta
 pub use event::{Event, EventKind};
 pub use host::{
     BindMount, DeviceMapping, HostConfig, LogConfig, MountRequest, MountRequestKind, NamespaceMode, NetworkMode,
-    PortBindingRequest, Resources, RestartPolicy, ThrottleDevice, Ulimit,
+    Overrides, PortBindingRequest, Resources, RestartPolicy, ThrottleDevice, Ulimit, UpdateContainer,
 };
 pub use process::{ContainerConfig, ExecConfig, Healthcheck, PortKey, Protocol};
 pub use spec::{ContainerSpec, CreateContainer, EndpointRequest};

@@ -41,6 +41,7 @@ pub(crate) use connect::joined_container;
 pub(crate) use exec::plan_exec;
 pub(crate) use mounts::release_shared_memory;
 pub(crate) use remap::check as check_user_namespace;
+pub(crate) use resources::change as change_limits;
 pub(crate) use security::Filters;
 
 /// A container that runs.
@@ -68,7 +69,7 @@ pub(crate) fn start(
     container: &Container,
     waiting: Vec<(AttachOptions, OwnedFd)>,
 ) -> Result<StartedRun, Error> {
-    let spec = &container.spec;
+    let spec = &*container.current_spec();
     let mut undo = Undo::default();
     let rootfs = engine.store.rootfs(&spec.id)?;
     let observed = observe::observe(engine, spec, &rootfs)?;

@@ -7,7 +7,10 @@ use super::users::{self, ProcessUser};
 use super::{devices, rootfs_file, security};
 use crate::engine::Engine;
 use crate::error::{Error, Invalid, StateConflict};
-use crate::model::{ContainerSpec, NamespaceMode, ThrottleDevice};
+use crate::model::{ContainerSpec, NamespaceMode, Resources, ThrottleDevice};
+
+/// A device that a limit names: path, major and minor number.
+pub(super) type BlockDevice = (String, i64, i64);
 
 /// The observed world.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ pub(super) struct Observed {
     /// Whether no process may gain privileges.
     pub no_new_privileges: bool,
     /// Numbers of the devices that limits name: path, major, minor.
-    pub block_devices: Vec<(String, i64, i64)>,
+    pub block_devices: Vec<BlockDevice>,
     /// Host ids for a user namespace.
     pub remap: Option<crate::config::Remap>,
 }
@@ -53,7 +56,7 @@ pub(super) fn observe(engine: &Engine, spec: &ContainerSpec, rootfs: &store::Roo
         unified: cgroup::observe().map_err(runtime::Error::Cgroup)?.is_unified(),
         init: init.then(|| engine.config.monitor.display().to_string()),
         no_new_privileges: security::no_new_privileges(&spec.host, engine.config.container.no_new_privileges)?,
-        block_devices: block_devices(spec)?,
+        block_devices: block_devices(&spec.host.resources)?,
         remap,
     })
 }
@@ -69,8 +72,8 @@ fn joined(engine: &Engine, mode: &NamespaceMode, ipc: bool) -> Result<Option<i32
     pid.map(Some).ok_or_else(|| StateConflict::NotRunning(other.spec.id.to_string()).into())
 }
 
-fn block_devices(spec: &ContainerSpec) -> Result<Vec<(String, i64, i64)>, Error> {
-    let limits = &spec.host.resources;
+/// Looks up the devices that limits name.
+pub(super) fn block_devices(limits: &Resources) -> Result<Vec<BlockDevice>, Error> {
     let lists: [&[ThrottleDevice]; 5] = [
         &limits.blkio_weight_device,
         &limits.blkio_device_read_bps,

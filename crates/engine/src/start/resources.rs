@@ -2,7 +2,9 @@
 
 use runtime::spec::{BlockIo, Cpu, DeviceRule, Memory, Pids, Resources, ThrottleDevice, WeightDevice, defaults};
 
-use super::observe::Observed;
+use runtime::cgroup::Cgroup;
+
+use super::observe::{self, BlockDevice, Observed};
 use crate::error::{Error, Invalid};
 use crate::model::{HostConfig, Resources as Limits, ThrottleDevice as Limit};
 
@@ -11,14 +13,78 @@ const DEFAULT_PERIOD: u64 = 100_000;
 /// All limits and device rules of a container.
 pub(super) fn plan(host: &HostConfig, observed: &Observed) -> Result<Resources, Error> {
     let limits = &host.resources;
-    Ok(Resources {
-        devices: device_rules(host, observed)?,
+    Ok(Resources { devices: device_rules(host, observed)?, ..of(limits, &observed.block_devices) })
+}
+
+/// The limits alone, without device rules.
+fn of(limits: &Limits, devices: &[BlockDevice]) -> Resources {
+    Resources {
         memory: memory(limits),
         cpu: cpu(limits),
         pids: limits.pids_limit.map(|limit| Pids { limit }),
-        block_io: block_io(limits, observed),
+        block_io: block_io(limits, devices),
         ..Resources::default()
-    })
+    }
+}
+
+/// Brings the limits of a running container from `before` to `after`, or leaves them as they were. Blocks.
+pub(crate) fn change(mut group: Cgroup, before: &HostConfig, after: &HostConfig) -> Result<(), Error> {
+    let (old, new) = (&before.resources, &after.resources);
+    let wanted = of(new, &observe::block_devices(new)?);
+    let Err(refused) = group.update(&wanted) else {
+        return lift(&mut group, old, new);
+    };
+    // What was unlimited is so again; the rest is set as it was.
+    let restored = of(&unlimited(old, new), &observe::block_devices(old)?);
+    if let Err(error) = group.update(&restored) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(cgroup = %group.path().display(), error, "limits not restored after a refused change");
+    }
+    Err(runtime::Error::Cgroup(refused).into())
+}
+
+/// Takes away the throttles of devices that are no longer listed: a rate of zero is none.
+fn lift(group: &mut Cgroup, old: &Limits, new: &Limits) -> Result<(), Error> {
+    let gone = |old: &[Limit], new: &[Limit]| -> Vec<Limit> {
+        let gone = old.iter().filter(|limit| !new.iter().any(|other| other.path == limit.path));
+        gone.map(|limit| Limit { path: limit.path.clone(), rate: 0 }).collect()
+    };
+    let lifted = Limits {
+        blkio_device_read_bps: gone(&old.blkio_device_read_bps, &new.blkio_device_read_bps),
+        blkio_device_write_bps: gone(&old.blkio_device_write_bps, &new.blkio_device_write_bps),
+        blkio_device_read_iops: gone(&old.blkio_device_read_iops, &new.blkio_device_read_iops),
+        blkio_device_write_iops: gone(&old.blkio_device_write_iops, &new.blkio_device_write_iops),
+        ..Limits::default()
+    };
+    if lifted == Limits::default() {
+        return Ok(());
+    }
+    let lifted = of(&lifted, &observe::block_devices(&lifted)?);
+    group.update(&lifted).map_err(|error| runtime::Error::Cgroup(error).into())
+}
+
+/// `old`, with the kernel's defaults where `new` has a limit and `old` has none.
+fn unlimited(old: &Limits, new: &Limits) -> Limits {
+    let mut limits = old.clone();
+    for (limit, wanted, none) in [
+        (&mut limits.memory, new.memory, -1),
+        (&mut limits.memory_swap, new.memory_swap, -1),
+        (&mut limits.memory_reservation, new.memory_reservation, -1),
+        (&mut limits.cpu_shares, new.cpu_shares, 1024),
+        (&mut limits.cpu_period, new.cpu_period, DEFAULT_PERIOD.cast_signed()),
+        (&mut limits.cpu_quota, new.cpu_quota.max(new.nano_cpus), -1),
+    ] {
+        if *limit == 0 && wanted != 0 {
+            *limit = none;
+        }
+    }
+    if old.nano_cpus > 0 {
+        limits.cpu_quota = 0;
+    }
+    if limits.pids_limit.is_none() && new.pids_limit.is_some() {
+        limits.pids_limit = Some(0);
+    }
+    limits
 }
 
 fn device_rules(host: &HostConfig, observed: &Observed) -> Result<Vec<DeviceRule>, Error> {
@@ -88,8 +154,8 @@ fn cpu(limits: &Limits) -> Option<Cpu> {
     (cpu != Cpu::default()).then_some(cpu)
 }
 
-fn block_io(limits: &Limits, observed: &Observed) -> Option<BlockIo> {
-    let numbers = |path: &str| observed.block_devices.iter().find(|(known, ..)| known == path);
+fn block_io(limits: &Limits, devices: &[BlockDevice]) -> Option<BlockIo> {
+    let numbers = |path: &str| devices.iter().find(|(known, ..)| known == path);
     let throttle = |list: &[Limit]| {
         list.iter()
             .filter_map(|limit| {

@@ -7,7 +7,7 @@ use engine::model::{DeviceMapping, HostConfig, LogConfig, Resources, RestartPoli
 use super::{modes, mounts, ports};
 use crate::failure::Failure;
 
-const KERNEL_MEMORY_WARNING: &str =
+pub(super) const KERNEL_MEMORY_WARNING: &str =
     "Your kernel does not support kernel memory limit capabilities or the cgroup is not mounted. Limitation discarded.";
 
 pub(super) fn decode(
@@ -85,7 +85,7 @@ fn prepare(wire: &mut wire::HostConfig, version: ApiVersion, warnings: &mut Vec<
     Ok(())
 }
 
-fn resources(wire: &mut wire::HostConfig) -> Resources {
+pub(super) fn resources(wire: &mut wire::HostConfig) -> Resources {
     let throttles = |devices: Option<Vec<wire::ThrottleDevice>>| {
         let decode = |device: wire::ThrottleDevice| ThrottleDevice { path: device.path, rate: device.rate };
         devices.unwrap_or_default().into_iter().map(decode).collect()
@@ -134,7 +134,7 @@ fn resources(wire: &mut wire::HostConfig) -> Resources {
     }
 }
 
-fn check_unsupported(wire: &wire::HostConfig) -> Result<(), Failure> {
+pub(super) fn check_unsupported(wire: &wire::HostConfig) -> Result<(), Failure> {
     check_volume_driver(&wire.volume_driver)?;
     if let Some(request) = wire.device_requests.iter().flatten().next() {
         let capabilities = request.capabilities.clone().unwrap_or_default();
@@ -164,7 +164,7 @@ fn check_unsupported(wire: &wire::HostConfig) -> Result<(), Failure> {
     }
 }
 
-fn check_ranges(wire: &wire::HostConfig) -> Result<(), Failure> {
+pub(super) fn check_ranges(wire: &wire::HostConfig) -> Result<(), Failure> {
     let oom = wire.oom_score_adj;
     if !(-1000..=1000).contains(&oom) {
         return Err(Failure::invalid(format!("Invalid value {oom}, range for oom score adj is [-1000, 1000]")));
@@ -202,7 +202,7 @@ pub(super) fn check_volume_driver(name: &str) -> Result<(), Failure> {
     }
 }
 
-fn restart_policy(wire: &WireRestart) -> Result<RestartPolicy, Failure> {
+pub(super) fn restart_policy(wire: &WireRestart) -> Result<RestartPolicy, Failure> {
     let count = wire.maximum_retry_count;
     let policy = match wire.name.as_str() {
         "" => return Ok(RestartPolicy::No),

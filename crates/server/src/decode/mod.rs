@@ -10,6 +10,7 @@ mod modes;
 mod mounts;
 mod ports;
 mod time;
+mod update;
 
 use api::ApiVersion;
 use api::container::CreateRequest;
@@ -22,6 +23,7 @@ use crate::query::Query;
 pub use exec::exec_config;
 pub use filters::filters;
 pub use time::{seconds_and_nanos, tail};
+pub use update::update;
 
 /// Decodes the body and query of `POST /containers/create`; the second part are warnings for the client.
 ///

@@ -1,6 +1,6 @@
 //! `/containers`.
 
-use api::container::{Change, CreateRequest, CreateResponse, TopResponse, WaitResponse};
+use api::container::{Change, CreateRequest, CreateResponse, HostConfig, TopResponse, UpdateResponse, WaitResponse};
 use bytes::Bytes;
 use engine::{ListContainers, LogQuery, RemoveContainer, StopOptions, WaitCondition};
 use hyper::StatusCode;
@@ -89,7 +89,10 @@ pub(crate) async fn start(call: Call) -> Outcome {
         ));
     }
     if call.query.text("checkpoint").is_some() {
-        return Err(Failure::unsupported("starting from a checkpoint"));
+        return Err(Failure::new(
+            types::ErrorKind::NotImplemented,
+            "starting from a checkpoint is not supported: this engine does not restore the memory of processes",
+        ));
     }
     call.engine.start(&call.name).await?;
     respond::no_content()
@@ -136,6 +139,13 @@ pub(crate) async fn rename(call: Call) -> Outcome {
     }
     call.engine.rename(&call.name, name.strip_prefix('/').unwrap_or(name)).await?;
     respond::no_content()
+}
+
+pub(crate) async fn update(mut call: Call) -> Outcome {
+    let wire: HostConfig = call.json().await?;
+    let (request, mut warnings) = decode::update(wire, call.version)?;
+    warnings.extend(call.engine.update(&call.name, request).await?);
+    respond::ok(&UpdateResponse { warnings: (!warnings.is_empty()).then_some(warnings) })
 }
 
 /// Rows and columns of a resize.
