@@ -8,11 +8,13 @@
 //! | `fixtures`                               | builds the fixture images only                             |
 //! | `bench [--against SOCKET] [--runs N]`    | measures an optimised build, beside another engine         |
 //! | `soak [N]`                               | repeats the crash tests                                    |
+//! | `diff [SCRIPT]`                          | compares the API's answers with those of Debian's dockerd  |
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod cargo;
 mod check;
+mod diff;
 mod features;
 mod soak;
 mod test;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask check | test [filter] | features | fixtures | \
-                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N]";
+                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | diff [SCRIPT]";
 
 fn main() -> ExitCode {
     match dispatch() {
@@ -44,6 +46,7 @@ fn dispatch() -> Result<()> {
         "fixtures" => test::fixtures(),
         "bench" => bench::run(rest),
         "soak" => soak::run(rest),
+        "diff" => diff::run(rest),
         _ => bail!(USAGE),
     }
 }

@@ -25,6 +25,21 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// A request with headers of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Request<'a> {
+    /// Method.
+    pub method: &'a str,
+    /// Path and query, behind the version.
+    pub path: &'a str,
+    /// Headers; a body without a `Content-Type` among them is JSON.
+    pub headers: &'a [(String, String)],
+    /// Body.
+    pub body: Option<String>,
+    /// Chunked coding, without a length.
+    pub chunked: bool,
+}
+
 enum Length {
     None,
     Exactly(u64),
@@ -72,6 +87,39 @@ impl Connection {
             self.stream = Some(stream);
         }
         Ok(answer)
+    }
+
+    /// Sends a request with headers of its own and reads the whole answer.
+    pub fn send(&mut self, request: &Request<'_>) -> io::Result<Answer> {
+        let mut head = format!("{} {}{} HTTP/1.1\r\n", request.method, self.version, request.path);
+        let named = |name: &str| request.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
+        if !named("host") {
+            head += "Host: localhost\r\n";
+        }
+        for (name, value) in request.headers.iter().filter(|(_, value)| !value.is_empty()) {
+            head += &format!("{name}: {value}\r\n");
+        }
+        match &request.body {
+            Some(_) if !named("content-type") => head += "Content-Type: application/json\r\n",
+            _ => {}
+        }
+        match &request.body {
+            Some(body) if request.chunked => {
+                head += &format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+            }
+            Some(body) => head += &format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+            None if request.method == "POST" => head += "Content-Length: 0\r\n\r\n",
+            None => head += "\r\n",
+        }
+        let mut stream = self.open()?;
+        stream.get_mut().write_all(head.as_bytes())?;
+        let (mut answer, mut length) = read_head(&mut stream, request.method)?;
+        while answer.status == 100 {
+            (answer, length) = read_head(&mut stream, request.method)?;
+        }
+        let mut body = Vec::new();
+        read_body(&mut stream, length, &mut |piece| body.extend_from_slice(piece))?;
+        Ok(Answer { body, ..answer })
     }
 
     /// Like `request`, but demands one of 200, 201, 204, 304 and gives the JSON body (null when empty).
@@ -133,7 +181,7 @@ fn read_head(stream: &mut BufReader<UnixStream>, method: &str) -> io::Result<(An
     }
     let answer = Answer { status, headers, body: Vec::new() };
     let length = match (answer.header("transfer-encoding"), answer.header("content-length")) {
-        _ if method == "HEAD" || matches!(status, 204 | 304) => Length::None,
+        _ if method == "HEAD" || matches!(status, 100 | 204 | 304) => Length::None,
         (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => Length::Chunked,
         (_, Some(length)) => Length::Exactly(length.parse().map_err(|_| bad("content-length"))?),
         _ => Length::UntilClose,

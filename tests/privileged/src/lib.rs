@@ -12,6 +12,7 @@
 //! | `fixtures` | the images built from Debian's packages, cached by recipe        |
 //! | `daemon`   | an engine under test: start, kill, restart, clean up             |
 //! | `options`  | which engine is started, and how                                |
+//! | `differential` | the same requests to two engines                            |
 //! | `client`   | one run of a command-line client and what came out               |
 //! | `http`     | raw HTTP/1.1 over the engine's socket                            |
 //! | `terminal` | a client on a pseudo terminal                                    |
@@ -23,6 +24,7 @@
 pub mod archive;
 pub mod client;
 pub mod daemon;
+pub mod differential;
 pub mod fixtures;
 pub mod host;
 pub mod http;
