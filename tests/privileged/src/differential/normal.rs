@@ -51,7 +51,7 @@ const MAYBE_ZERO: [&str; 8] = [
 ];
 
 /// Lists and maps of numbers of the moment.
-const COUNTERS: [&str; 2] = ["stats", "percpu_usage", "Processes"];
+const COUNTERS: [&str; 3] = ["stats", "percpu_usage", "Processes"];
 
 /// What is known of one engine.
 #[derive(Debug, Default)]

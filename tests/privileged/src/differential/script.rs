@@ -117,7 +117,8 @@ impl Step {
     #[must_use]
     pub fn title(&self) -> String {
         let version = if self.version.is_empty() { "-" } else { &self.version };
-        format!("{version} {} {}", self.method, self.path)
+        let body = self.body.iter().flat_map(|body| [" ", body.as_str()]).collect::<String>();
+        format!("{version} {} {}{body}", self.method, self.path)
     }
 }
 
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!(steps[0].body.as_deref(), Some("{\"d\":1}"));
         assert_eq!(steps[0].captures, [("id".to_owned(), "Id".to_owned())]);
         assert_eq!(steps[0].headers, [("X-Y".to_owned(), "z".to_owned())]);
-        assert_eq!(steps[0].title(), "1.41 POST /a?b=c");
+        assert_eq!(steps[0].title(), "1.41 POST /a?b=c {\"d\":1}");
         assert_eq!((steps[1].version.as_str(), steps[1].place.as_str()), ("", "f:7"));
         assert_eq!(steps[1].until, Some(("State.Status".to_owned(), "exited".to_owned())));
         assert!(Script::parse("f", "1.41 GET").is_err());
