@@ -12,7 +12,7 @@ mod reference;
 mod signal;
 
 pub use digest::{Digest, InvalidDigest};
-pub use duration::{InvalidDuration, format_go_duration, parse_go_duration};
+pub use duration::{InvalidDuration, format_go_duration, human_duration, parse_go_duration};
 pub use error_kind::{ErrorKind, Kind};
 pub use id::{ContainerId, EndpointId, ExecId, InvalidId, LayerId, NetworkId, SandboxId};
 pub use mount::Mount;

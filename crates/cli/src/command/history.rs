@@ -8,8 +8,9 @@ use crate::flags::{Flag, Matches};
 use crate::format::list::Format;
 use crate::format::text::{ellipsis, short_id};
 use crate::format::time;
-use crate::format::units::{human_duration, human_size};
+use crate::format::units::human_size;
 use crate::format::value::{Row, Value};
+use types::human_duration;
 
 /// `history`.
 pub static COMMAND: Command = Command {

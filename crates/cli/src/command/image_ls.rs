@@ -11,9 +11,10 @@ use crate::flags::{Flag, Matches};
 use crate::format::list::Format;
 use crate::format::text::short_id;
 use crate::format::time;
-use crate::format::units::{human_duration, human_size};
+use crate::format::units::human_size;
 use crate::format::value::{Row, Value};
 use crate::options::filter;
+use types::human_duration;
 
 /// `images`.
 pub static COMMAND: Command = Command {

@@ -9,9 +9,10 @@ use crate::format::list::Format;
 use crate::format::ports::displayable;
 use crate::format::text::{ellipsis, quote, short_id};
 use crate::format::time;
-use crate::format::units::{human_duration, human_size};
+use crate::format::units::human_size;
 use crate::format::value::{Row, Value};
 use crate::options::filter;
+use types::human_duration;
 
 /// `ps`.
 pub static COMMAND: Command = Command {
