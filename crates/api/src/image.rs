@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Empty;
 use crate::container::{DriverData, Healthcheck};
+use crate::registry::ManifestSummary;
 use crate::wire::is_default;
 
 wire! {
@@ -21,6 +22,9 @@ wire! {
         /// Up to API 1.43.
         #[serde(skip_serializing_if = "is_default")]
         pub virtual_size: i64,
+        /// Only when asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub manifests: Option<Vec<ManifestSummary>>,
     }
 
     /// `ImageConfig`. Keys are sorted. The optional members were never set in an image but stood here up to API 1.49.
@@ -126,5 +130,8 @@ wire! {
         pub root_fs: RootFs,
         pub metadata: Metadata,
         pub config: Config,
+        /// Only when asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub manifests: Option<Vec<ManifestSummary>>,
     }
 }

@@ -16,6 +16,7 @@ pub mod image;
 pub mod network;
 pub mod progress;
 pub mod prune;
+pub mod registry;
 pub mod route;
 pub mod system;
 mod version;

@@ -13,6 +13,7 @@ use crate::config::{EngineConfig, LiveConfig};
 use crate::error::Error;
 use crate::events::Bus;
 use crate::exec::ExecTable;
+use crate::images::Pulls;
 use crate::model::ContainerSpec;
 use crate::paths::Paths;
 use crate::recover;
@@ -38,6 +39,7 @@ pub struct Engine {
     pub(crate) containers: Registry,
     pub(crate) execs: ExecTable,
     pub(crate) filters: Filters,
+    pub(crate) pulls: Pulls,
     /// The program that becomes a monitor, as it is executed.
     pub(crate) monitor: PathBuf,
     /// What that path leads through: a mount by which no container can overwrite the program (CVE-2019-5736).
@@ -145,6 +147,7 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         containers: Registry::default(),
         execs: ExecTable::default(),
         filters: Filters::new(config.container.seccomp_profile.clone()),
+        pulls: Pulls::default(),
         live: ArcSwap::from_pointee(config.live.clone()),
         monitor,
         _sealed: sealed,

@@ -118,6 +118,9 @@ pub enum Error {
     /// A pull failed.
     #[error(transparent)]
     Transfer(#[from] transfer::Error),
+    /// A failure that several clients are told.
+    #[error(transparent)]
+    Shared(std::sync::Arc<Self>),
     /// A filter that is none.
     #[error(transparent)]
     Filter(#[from] crate::filters::InvalidFilter),
@@ -352,6 +355,7 @@ impl Kind for Error {
             Self::Runtime(error) => error.kind(),
             Self::Logs(error) => error.kind(),
             Self::Transfer(error) => error.kind(),
+            Self::Shared(error) => error.kind(),
             Self::Filter(error) => error.kind(),
             Self::ShuttingDown => ErrorKind::Unavailable,
             Self::MonitorGone(_) | Self::Monitor(_) | Self::Spawn(_) | Self::File { .. } | Self::Record { .. } => {

@@ -47,7 +47,9 @@ pub use error::{Error, Invalid, StateConflict};
 pub use events::{Bus, Subscription};
 pub use exec::{AttachStream, ExecStart};
 pub use filters::{EventFilter, Filters, InvalidFilter};
-pub use images::{ChannelReader, HistoryEntry, ImageDetails, ImageProgress, ImageQuery, ListedImage, apply_changes};
+pub use images::{
+    ChannelReader, DescribedManifest, HistoryEntry, ImageDetails, ImageProgress, ImageQuery, ListedImage, apply_changes,
+};
 pub use lifecycle::{RemoveContainer, StopOptions, WaitCondition};
 pub use networks::NetworkMember;
 pub use prune::Pruned;

@@ -13,7 +13,9 @@ use types::ErrorKind;
 use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::handlers::{attach, containers, disk_usage, exec, images, networks, prune, stats, system, volumes};
+use crate::handlers::{
+    attach, containers, disk_usage, exec, images, networks, prune, registry, stats, system, volumes,
+};
 use crate::query::{self, Query};
 use crate::respond::{self, Outcome};
 
@@ -87,6 +89,10 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::ImageTag         => Box::pin(images::tag(call)),
         O::ImageRemove      => Box::pin(images::remove(call)),
         O::ImagePrune       => Box::pin(prune::images(call)),
+        O::ImagePush        => Box::pin(registry::push(call)),
+        O::ImageSearch      => Box::pin(registry::search(call)),
+        O::Distribution     => Box::pin(registry::distribution(call)),
+        O::Auth             => Box::pin(registry::auth(call)),
         O::VolumeList       => Box::pin(volumes::list(call)),
         O::VolumeCreate     => Box::pin(volumes::create(call)),
         O::VolumeInspect    => Box::pin(volumes::inspect(call)),

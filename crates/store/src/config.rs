@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use types::Platform;
 
 use crate::DiffId;
 
@@ -152,6 +153,18 @@ pub struct RootFs {
 impl Default for RootFs {
     fn default() -> Self {
         Self { kind: "layers".to_owned(), diff_ids: Vec::new() }
+    }
+}
+
+impl ImageConfig {
+    /// Whether the image runs on a machine. A variant counts only where both name one.
+    #[must_use]
+    pub fn is_for(&self, platform: &Platform) -> bool {
+        let named = |variant: &Option<String>| variant.clone().filter(|variant| !variant.is_empty());
+        let variants = named(&self.variant).zip(named(&platform.variant));
+        self.os == platform.os
+            && self.architecture == platform.architecture
+            && variants.is_none_or(|(own, wanted)| own == wanted)
     }
 }
 

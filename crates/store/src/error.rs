@@ -35,6 +35,14 @@ pub enum Error {
     /// No image of that name or id.
     #[error("No such image: {0}")]
     NoSuchImage(String),
+    /// The image is there, but for another machine.
+    #[error("image with reference {image} was found but does not provide the specified platform ({platform})")]
+    OtherPlatform {
+        /// The name as given.
+        image: String,
+        /// What was asked for.
+        platform: String,
+    },
     /// The image name is malformed.
     #[error(transparent)]
     Reference(#[from] InvalidReference),
@@ -156,6 +164,9 @@ pub enum ArchiveProblem {
     /// Compression that this engine does not read.
     #[error("unsupported compression: {0}")]
     Compression(&'static str),
+    /// Nothing in it is for the wanted machine.
+    #[error("no image for platform {0} found in the archive")]
+    NoPlatform(String),
     /// An image for another operating system.
     #[error("cannot load {0} image on linux")]
     OperatingSystem(String),
@@ -174,7 +185,11 @@ impl Error {
 impl Kind for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchImage(_) | Self::NoSuchVolume(_) | Self::NoSuchContainerLayer(_) => ErrorKind::NotFound,
+            Self::Archive(ArchiveProblem::NoPlatform(_)) => ErrorKind::NotFound,
+            Self::NoSuchImage(_)
+            | Self::OtherPlatform { .. }
+            | Self::NoSuchVolume(_)
+            | Self::NoSuchContainerLayer(_) => ErrorKind::NotFound,
             Self::Reference(_)
             | Self::Digest(_)
             | Self::VolumeName(_)

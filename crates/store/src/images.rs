@@ -57,6 +57,15 @@ impl Store {
         }
     }
 
+    /// The names of a repository, each with its image: those with a tag, then those with a digest.
+    #[must_use]
+    pub fn repository(&self, repository: &Reference) -> Vec<(Reference, ImageId)> {
+        let name = repository.name();
+        let mut names: Vec<_> = self.0.state().names.all().filter(|(other, _)| other.name() == name).collect();
+        names.sort_by_key(|(name, _)| (name.digest().is_some(), name.familiar()));
+        names
+    }
+
     /// One image.
     ///
     /// # Errors

@@ -368,7 +368,8 @@ fn write_record(store: &Store, layer: &Layer, cache_id: &str) -> Result<()> {
     written
 }
 
-fn write_blob_records(store: &Store, diff: DiffId, records: &[BlobRecord]) -> Result<()> {
+/// Writes what is known about the blobs of a content.
+pub(crate) fn write_blob_records(store: &Store, diff: DiffId, records: &[BlobRecord]) -> Result<()> {
     let paths = &store.0.paths;
     let path = paths.v2metadata(&diff);
     let bytes = serde_json::to_vec(records)

@@ -4,6 +4,7 @@
 //! itself. Layers are handed out as mounts in the form of data ([`Rootfs`]); this room mounts nothing on
 //! the host. The tree on disk is drawn in `paths.rs`.
 
+mod blobs;
 mod changes;
 mod config;
 mod container;
@@ -18,6 +19,7 @@ mod images;
 mod import;
 mod layers;
 mod load;
+mod manifest;
 mod names;
 mod paths;
 mod records;
@@ -32,12 +34,14 @@ mod sweep;
 mod unpack;
 mod volume;
 
+pub use blobs::KnownBlob;
 pub use changes::{Change, ChangeKind};
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
 pub use container::{GraphDriverData, Rootfs};
 pub use error::{ArchiveProblem, Error};
 pub use ids::{ChainId, DiffId, ImageId};
 pub use image::{ContainerUse, Image, ImageSummary, RemoveImage, Removed};
+pub use manifest::ImageManifest;
 pub use records::chain_ids;
 pub use scratch::Scratch;
 pub use store::{BlobInfo, DriverChoice, Expected, ImportOptions, Layer, Lease, LoadEvent, Loaded, Store, StoreConfig};

@@ -16,8 +16,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use types::{Digest, Reference};
 
-use crate::stream::sha256;
-use crate::{BlobInfo, Error, Image, ImageId, Result, Store};
+use crate::{BlobInfo, Error, Image, ImageId, ImageManifest, Result, Store};
 
 /// What an archive collects while images are added to it.
 #[derive(Default)]
@@ -80,25 +79,13 @@ impl Store {
     }
 
     fn collect_image(&self, image: &Arc<Image>, references: &[Reference], collected: &mut Collected) -> Result<()> {
-        let mut layers = Vec::new();
-        for diff in &image.config.rootfs.diff_ids {
-            let blob = self.blob_of_diff(diff).ok_or_else(|| Error::NoSuchLayer(diff.to_string()))?;
-            layers.push(json!({"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}));
-            collected.layers.insert(blob.digest, blob);
-        }
-        let config = json!({
-            "mediaType": "application/vnd.oci.image.config.v1+json", "digest": image.id, "size": image.raw.len(),
-        });
-        let manifest_type = "application/vnd.oci.image.manifest.v1+json";
-        let manifest =
-            json!({"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers}).to_string();
-        let digest = sha256(manifest.as_bytes());
+        let ImageManifest { digest, bytes: manifest, layers } = self.manifest(image)?;
         let descriptor = |name: Option<&Reference>| {
             let annotations = name.map(|name| {
                 let tag = name.tag().unwrap_or_default();
                 json!({"io.containerd.image.name": name, "org.opencontainers.image.ref.name": tag})
             });
-            let mut value = json!({"mediaType": manifest_type, "digest": digest, "size": manifest.len()});
+            let mut value = json!({"mediaType": ImageManifest::MEDIA_TYPE, "digest": digest, "size": manifest.len()});
             annotations.into_iter().for_each(|annotations| value["annotations"] = annotations);
             value
         };
@@ -107,8 +94,7 @@ impl Store {
             names => collected.index.extend(names.iter().map(|name| descriptor(Some(name)))),
         }
         let path = |digest: &str| format!("blobs/sha256/{digest}");
-        let layer_paths: Vec<String> =
-            layers.iter().filter_map(|layer| Some(path(layer["digest"].as_str()?.strip_prefix("sha256:")?))).collect();
+        let layer_paths: Vec<String> = layers.iter().map(|layer| path(&layer.digest.hex())).collect();
         let names: Option<Vec<String>> =
             (!references.is_empty()).then(|| references.iter().map(Reference::familiar).collect());
         collected.manifest.push(json!({"Config": path(&image.id.hex()), "RepoTags": names, "Layers": layer_paths}));
@@ -117,7 +103,8 @@ impl Store {
             let tags = collected.repositories.entry(name.familiar_name()).or_default();
             tags.insert(name.tag().unwrap_or_default().to_owned(), top.unwrap_or_default());
         }
-        collected.documents.insert(digest, manifest.into_bytes());
+        collected.layers.extend(layers.into_iter().map(|blob| (blob.digest, blob)));
+        collected.documents.insert(digest, manifest);
         collected.documents.insert(image.id.0, image.raw.to_vec());
         Ok(())
     }

@@ -15,8 +15,6 @@ use crate::manifest::Descriptor;
 use crate::registry::Registry;
 use crate::{Error, Progress};
 
-/// Docker's number of attempts.
-const ATTEMPTS: u32 = 5;
 /// Written and hashed at once, off the async threads.
 const PIECE: usize = 256 * 1024;
 /// Between two progress events of one layer.
@@ -119,14 +117,15 @@ impl Read for Follower {
 }
 
 impl Writer {
-    /// Downloads the blob into the file, again from where it broke up to [`ATTEMPTS`] times.
+    /// Downloads the blob into the file, again from where it broke up to `attempts` times.
     pub(crate) async fn download(
         mut self,
         registry: &Registry,
         descriptor: &Descriptor,
+        attempts: u32,
         progress: &(impl Fn(Progress) + Sync),
     ) {
-        let result = self.fetch(registry, descriptor, progress).await;
+        let result = self.fetch(registry, descriptor, attempts, progress).await;
         let end = match result {
             Ok(()) => End::Complete,
             Err(error) => End::Failed(Some(error)),
@@ -138,6 +137,7 @@ impl Writer {
         &mut self,
         registry: &Registry,
         descriptor: &Descriptor,
+        attempts: u32,
         progress: &(impl Fn(Progress) + Sync),
     ) -> Result<(), Error> {
         let layer = descriptor.digest.short();
@@ -146,7 +146,7 @@ impl Writer {
         while let Err(failure) = self.receive(registry, descriptor, &mut received, progress).await {
             failures += 1;
             let Failure::Transient(reason) = failure else { return Err(failure.error(descriptor.digest)) };
-            if failures == ATTEMPTS {
+            if failures >= attempts {
                 return Err(Error::Download { digest: descriptor.digest, reason });
             }
             tracing::info!(blob = %descriptor.digest, reason, "trying again");

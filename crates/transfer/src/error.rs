@@ -23,6 +23,9 @@ pub enum Error {
         /// The registry's words.
         answer: String,
     },
+    /// As [`Self::ManifestNotFound`], when only looked at.
+    #[error("{0}")]
+    NotOnRegistry(String),
     /// The registry did not answer.
     #[error("Get {url:?}: {reason}")]
     Connect {
@@ -40,6 +43,66 @@ pub enum Error {
     /// Credentials are wrong or missing.
     #[error("unauthorized: {0}")]
     Unauthorized(String),
+    /// As [`Self::Unauthorized`] or [`Self::NoPassword`], with the request that was refused.
+    #[error("{request}: {reason}")]
+    Request {
+        /// `Head "https://…"`.
+        request: String,
+        /// Why.
+        reason: String,
+    },
+    /// The registry asks for a password and none was sent.
+    #[error("no basic auth credentials")]
+    NoPassword,
+    /// The registry does not take the user and password of a login.
+    #[error("login attempt to {url} failed with status: {status}")]
+    Login {
+        /// What was asked for.
+        url: String,
+        /// The registry's status line.
+        status: String,
+    },
+    /// The registry does not know a repository whose tags were asked for.
+    #[error("repository {repository} not found: {answer}")]
+    RepositoryNotFound {
+        /// The repository as people write it.
+        repository: String,
+        /// The registry's words.
+        answer: String,
+    },
+    /// Nothing to push under this name.
+    #[error("An image does not exist locally with the tag: {0}")]
+    NothingToPush(String),
+    /// The repository is here, the tag is not.
+    #[error("tag does not exist: {0}")]
+    NoSuchTag(String),
+    /// A registry's certificate directory is not in order.
+    #[error("{0}")]
+    Certificate(String),
+    /// A manifest of the kind before schema 2.
+    #[error(
+        "{0} is a Docker image manifest of version 2, schema 1, which this engine does not read: push the image again with a newer client"
+    )]
+    Schema1(String),
+    /// A registry without search.
+    #[error("Unexpected status code {0}")]
+    Search(u16),
+    /// A search term that is an address.
+    #[error("invalid repository name (ex: \"registry.domain.tld/myrepos\")")]
+    SearchTerm,
+    /// A web server refused a root file system.
+    #[error("failed to GET {url} with status {status}: {body}")]
+    Import {
+        /// What was asked for.
+        url: String,
+        /// The server's status line.
+        status: String,
+        /// The beginning of its answer.
+        body: String,
+    },
+    /// What is no address of a root file system.
+    #[error("Get {0:?}: http: no Host in request URL")]
+    ImportAddress(String),
     /// An answer that does not parse.
     #[error("invalid answer of the registry to {url}: {reason}")]
     Answer {
@@ -77,6 +140,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Reading a kept blob failed.
+    #[error("read {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
     /// The disk is full.
     #[error("write {}: no space left on device", .0.display())]
     NoSpace(PathBuf),
@@ -95,6 +167,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Names the request that credentials were refused for.
+    pub(crate) fn at_request(self, method: &str, url: &str) -> Self {
+        match self {
+            Self::Unauthorized(_) | Self::NoPassword => {
+                Self::Request { request: format!("{method} {url:?}"), reason: self.to_string() }
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn write(path: &std::path::Path, source: std::io::Error) -> Self {
         match source.kind() {
             std::io::ErrorKind::StorageFull => Self::NoSpace(path.to_owned()),
@@ -106,7 +188,14 @@ impl Error {
 impl Kind for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::AccessDenied { .. } | Self::ManifestNotFound { .. } | Self::NoPlatform(_) => ErrorKind::NotFound,
+            Self::AccessDenied { .. }
+            | Self::ManifestNotFound { .. }
+            | Self::RepositoryNotFound { .. }
+            | Self::NotOnRegistry(_)
+            | Self::NoPlatform(_) => ErrorKind::NotFound,
+            Self::Import { status, .. } if status.starts_with("404") => ErrorKind::NotFound,
+            Self::SearchTerm | Self::ImportAddress(_) => ErrorKind::InvalidParameter,
+            Self::Login { .. } | Self::Unauthorized(_) => ErrorKind::Unauthorized,
             Self::Store(error) | Self::Layer(error) => error.kind(),
             _ => ErrorKind::System,
         }

@@ -35,9 +35,15 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) async fn read(response: Response) -> Self {
         let status = response.status();
+        let denied = is_out_of_scope(&response);
         let body = response.bytes().await.unwrap_or_default();
         let answer: Option<Answer> = serde_json::from_slice(&body).ok();
         let details = answer.as_ref().and_then(|answer| answer.details.clone());
+        if denied {
+            // The challenge tells more than the body, which only asks for another token.
+            let text = "denied: requested access to the resource is denied".to_owned();
+            return Self { status, code: "DENIED".to_owned(), text };
+        }
         match answer.and_then(|answer| answer.errors.into_iter().next()) {
             Some(Item { code, message }) => {
                 let words = code.to_lowercase().replace('_', " ");
@@ -57,6 +63,12 @@ impl Refusal {
             true => Error::Status(self.status.to_string()),
         }
     }
+}
+
+/// The token that was sent does not reach as far as the request (RFC 6750, section 3.1).
+fn is_out_of_scope(response: &Response) -> bool {
+    let challenges = response.headers().get_all(reqwest::header::WWW_AUTHENTICATE);
+    challenges.iter().filter_map(|value| value.to_str().ok()).any(|text| text.contains("error=\"insufficient_scope\""))
 }
 
 /// Words a failure to get an answer as Go's net/http would.

@@ -3,18 +3,35 @@
 //! ```text
 //! pull: resolve(reference, platform) → plan(manifest, present layers) → lease → fetch in parallel, bounded
 //!       → verify + unpack while downloading → image → tag in one transaction
+//! push: lease → for each layer, bounded: there? → mount → upload as kept, compressed if it is not
+//!       → configuration → manifest → note the digest
 //! ```
 
 mod auth;
+mod compress;
+mod config;
 mod download;
+mod endpoint;
 mod error;
 mod failure;
 mod fetch;
+mod inspect;
+mod login;
 mod manifest;
 mod pull;
+mod push;
 mod registry;
+mod remote;
+mod search;
 mod unpack;
+mod upload;
 
 pub use auth::Credentials;
+pub use config::{Proxies, Registries};
 pub use error::Error;
+pub use inspect::{RemoteImage, inspect};
+pub use login::login;
 pub use pull::{Progress, PullRequest, Pulled, pull};
+pub use push::{PushProgress, PushRequest, push};
+pub use remote::Remote;
+pub use search::{Found, search};

@@ -13,6 +13,12 @@ const INDEXES: [&str; 2] =
 const MANIFESTS: [&str; 2] =
     ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
 
+/// Layers.
+pub(crate) const OCI_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub(crate) const OCI_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+/// The kind before schema 2, signed or not.
+const SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v1+";
+
 /// A reference to content.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,6 +26,8 @@ pub(crate) struct Descriptor {
     pub(crate) digest: Digest,
     #[serde(default)]
     pub(crate) size: u64,
+    #[serde(default)]
+    pub(crate) media_type: String,
     #[serde(default)]
     platform: Option<Platform>,
 }
@@ -47,24 +55,49 @@ struct Kind {
     config: Option<serde::de::IgnoredAny>,
 }
 
+/// A document as the registry sent it.
+pub(crate) struct Raw {
+    pub(crate) digest: Digest,
+    pub(crate) media_type: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What a document is.
+pub(crate) enum Top {
+    /// Images for these platforms.
+    Index(Vec<Platform>),
+    /// One image.
+    Image(Manifest),
+}
+
+/// Decodes a document.
+pub(crate) fn top(which: &str, raw: &Raw) -> Result<Top, Error> {
+    if !INDEXES.contains(&raw.media_type.as_str()) {
+        return Ok(Top::Image(parse(which, &raw.media_type, &raw.bytes)?));
+    }
+    let index: Index = decode(which, &raw.bytes)?;
+    Ok(Top::Index(index.manifests.into_iter().filter_map(|manifest| manifest.platform).collect()))
+}
+
 /// The digest that the registry answered for the reference, and the manifest for the platform.
 pub(crate) async fn resolve(
     registry: &Registry,
     which: &str,
     platform: &Platform,
 ) -> Result<(Digest, Manifest), Error> {
-    let (top, media_type, bytes) = fetch(registry, which).await?;
+    let Raw { digest: top, media_type, bytes } = fetch(registry, which).await?;
     if !INDEXES.contains(&media_type.as_str()) {
         return Ok((top, parse(which, &media_type, &bytes)?));
     }
     let index: Index = decode(which, &bytes)?;
     let chosen = choose(&index.manifests, platform).ok_or_else(|| Error::NoPlatform(platform.clone()))?;
     let which = chosen.digest.to_string();
-    let (_, media_type, bytes) = fetch(registry, &which).await?;
+    let Raw { media_type, bytes, .. } = fetch(registry, &which).await?;
     Ok((top, parse(&which, &media_type, &bytes)?))
 }
 
-async fn fetch(registry: &Registry, which: &str) -> Result<(Digest, String, Vec<u8>), Error> {
+/// Gets a document and checks its digest.
+pub(crate) async fn fetch(registry: &Registry, which: &str) -> Result<Raw, Error> {
     let accept = [MANIFESTS, INDEXES].concat().join(", ");
     let response = registry.manifest(which, &accept).await?;
     let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
@@ -80,13 +113,13 @@ async fn fetch(registry: &Registry, which: &str) -> Result<(Digest, String, Vec<
         }
     }
     let declared = declared.split(';').next().unwrap_or_default().trim().to_owned();
-    Ok((digest, media_type(which, declared, &bytes)?, bytes))
+    Ok(Raw { digest, media_type: media_type(which, declared, &bytes)?, bytes })
 }
 
 /// The header decides; some registries send something generic, then the document does.
 fn media_type(which: &str, declared: String, bytes: &[u8]) -> Result<String, Error> {
     let known = |kind: &str| INDEXES.contains(&kind) || MANIFESTS.contains(&kind);
-    if known(&declared) || declared.starts_with("application/vnd.docker.distribution.manifest.v1") {
+    if known(&declared) || declared.starts_with(SCHEMA1) {
         return Ok(declared);
     }
     let kind: Kind = decode(which, bytes)?;
@@ -99,6 +132,9 @@ fn media_type(which: &str, declared: String, bytes: &[u8]) -> Result<String, Err
 }
 
 fn parse(which: &str, media_type: &str, bytes: &[u8]) -> Result<Manifest, Error> {
+    if media_type.starts_with(SCHEMA1) {
+        return Err(Error::Schema1(which.to_owned()));
+    }
     if !MANIFESTS.contains(&media_type) {
         return Err(Error::MediaType(media_type.to_owned()));
     }
@@ -130,6 +166,7 @@ mod tests {
         let descriptor = |byte: u8, text: &str| Descriptor {
             digest: Digest::from_sha256([byte; 32]),
             size: 1,
+            media_type: String::new(),
             platform: Platform::parse(text),
         };
         let all = [
@@ -153,6 +190,7 @@ mod tests {
         let generic = || "application/octet-stream".to_owned();
         assert_eq!(media_type("x", generic(), br#"{"manifests":[]}"#).ok().as_deref(), Some(INDEXES[0]));
         assert_eq!(media_type("x", generic(), br#"{"config":{}}"#).ok().as_deref(), Some(MANIFESTS[0]));
-        assert!(parse("x", "application/vnd.docker.distribution.manifest.v1+prettyjws", b"{}").is_err());
+        let signed = parse("x", "application/vnd.docker.distribution.manifest.v1+prettyjws", b"{}");
+        assert!(matches!(signed, Err(Error::Schema1(_))));
     }
 }

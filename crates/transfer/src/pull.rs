@@ -2,31 +2,29 @@
 
 use std::sync::Arc;
 
-use store::{ImageConfig, ImageId, Lease, Scratch, Store};
+use store::{ImageConfig, ImageId, KnownBlob, Lease, Scratch, Store};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use types::{Digest, Platform, Reference};
 
+use crate::config::{Place, Registries};
 use crate::download::{Growing, Writer};
-use crate::manifest::{Descriptor, Manifest};
+use crate::manifest::{Descriptor, Manifest, OCI_GZIP, OCI_ZSTD};
 use crate::registry::Registry;
 use crate::unpack::{Origin, Step, unpack};
 use crate::{Credentials, Error, fetch, manifest};
 
-/// Docker's default for downloads at a time.
-const PARALLEL_DOWNLOADS: usize = 3;
-
 /// What to pull and how.
 #[derive(Clone, Debug)]
 pub struct PullRequest {
-    /// The image; without tag or digest it is `latest`.
+    /// The image; without tag or digest it means all tags of its repository.
     pub reference: Reference,
     /// The machine it has to run on; `None` is this one.
     pub platform: Option<Platform>,
     /// For the registry, when the client sent any.
     pub credentials: Option<Credentials>,
-    /// Registries (`host:port` or CIDR) that may be spoken to in plain HTTP, besides the loopback ones.
-    pub insecure_registries: Vec<String>,
+    /// How registries are reached.
+    pub registries: Arc<Registries>,
 }
 
 /// One step of a pull, in the order Docker shows them. `layer` is the first 12 digits of the blob's digest.
@@ -98,9 +96,29 @@ pub enum Progress {
     },
 }
 
+impl Progress {
+    /// The layer that a step is about.
+    #[must_use]
+    pub fn layer(&self) -> Option<&str> {
+        match self {
+            Self::PullingFsLayer { layer }
+            | Self::AlreadyExists { layer }
+            | Self::Waiting { layer }
+            | Self::Downloading { layer, .. }
+            | Self::VerifyingChecksum { layer }
+            | Self::DownloadComplete { layer }
+            | Self::Extracting { layer, .. }
+            | Self::PullComplete { layer } => Some(layer),
+            Self::PullingFrom { .. } | Self::Digest(_) | Self::Status { .. } => None,
+        }
+    }
+}
+
 /// A pulled image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pulled {
+    /// The name it has now.
+    pub reference: Reference,
     /// The image.
     pub id: ImageId,
     /// Digest of the manifest (or index) that the registry answered for the reference.
@@ -115,7 +133,10 @@ struct Plan {
     downloads: Vec<(Descriptor, Writer)>,
 }
 
-/// Pulls an image. Nothing is visible until everything is verified; dropping the future leaves nothing behind.
+/// Pulls an image, or all tags of a repository. Of each image nothing is visible until everything is verified;
+/// dropping the future leaves nothing behind.
+///
+/// Mirrors are asked first; when one fails in whatever way, the next one is asked, and last the registry itself.
 ///
 /// # Errors
 /// Docker's texts, see [`Error`].
@@ -123,36 +144,96 @@ pub async fn pull(
     store: &Store,
     request: PullRequest,
     progress: impl Fn(Progress) + Send + Sync + Clone + 'static,
-) -> Result<Pulled, Error> {
-    let reference = request.reference.clone().with_default_tag();
+) -> Result<Vec<Pulled>, Error> {
+    for place in request.registries.places(request.reference.domain()) {
+        match pull_from(store, &place, &request, &progress).await {
+            Err(error) if place.mirror && !matches!(error, Error::Canceled | Error::Store(_)) => {
+                tracing::info!(mirror = place.host, %error, "the mirror did not help");
+            }
+            result => return result,
+        }
+    }
+    // The last place is no mirror.
+    Err(Error::Canceled)
+}
+
+async fn pull_from(
+    store: &Store,
+    place: &Place,
+    request: &PullRequest,
+    progress: &(impl Fn(Progress) + Send + Sync + Clone + 'static),
+) -> Result<Vec<Pulled>, Error> {
+    let reference = &request.reference;
+    let registry = Registry::connect(place, reference, request.credentials.as_ref(), &request.registries).await?;
+    let references = if reference.tag().is_none() && reference.digest().is_none() {
+        // Tags with characters that references do not have cannot be named here.
+        registry.tags().await?.iter().filter_map(|tag| reference.with_tag(tag).ok()).collect()
+    } else {
+        vec![reference.clone()]
+    };
     let platform = request.platform.clone().unwrap_or_else(Platform::host);
-    let registry = Registry::connect(&reference, request.credentials.as_ref(), &request.insecure_registries).await?;
+    let mut all = Vec::new();
+    for reference in references {
+        all.push(pull_one(store, &registry, &reference, &platform, request, progress).await?);
+    }
+    let newer = all.iter().any(|pulled| pulled.newer);
+    progress(Progress::Status { reference: reference.familiar(), newer });
+    Ok(all)
+}
+
+async fn pull_one(
+    store: &Store,
+    registry: &Registry,
+    reference: &Reference,
+    platform: &Platform,
+    request: &PullRequest,
+    progress: &(impl Fn(Progress) + Send + Sync + Clone + 'static),
+) -> Result<Pulled, Error> {
     let which = match (reference.digest(), reference.tag()) {
         (Some(digest), _) => digest.to_string(),
         (None, tag) => tag.unwrap_or("latest").to_owned(),
     };
-    let (digest, manifest) = manifest::resolve(&registry, &which, &platform).await?;
+    let (digest, manifest) = manifest::resolve(registry, &which, platform).await?;
     progress(Progress::PullingFrom { id: which, repository: reference.path().to_owned() });
-    let config = fetch::document(&registry, &manifest.config).await?;
+    let config = fetch::document(registry, &manifest.config).await?;
     let id = ImageId(manifest.config.digest);
     let newer = store.resolve(&reference.to_string()).ok() != Some(id);
     if store.image(&id).is_err() {
-        layers(store, &registry, &manifest, config, &progress).await?;
+        layers(store, registry, &manifest, config, &request.registries, progress).await?;
     }
-    name(store, id, &reference, digest).await?;
+    name(store, id, reference, digest, manifest).await?;
     progress(Progress::Digest(digest));
-    progress(Progress::Status { reference: reference.familiar(), newer });
-    Ok(Pulled { id, digest, newer })
+    Ok(Pulled { reference: reference.clone(), id, digest, newer })
 }
 
-/// The names of a pulled image, in one transaction.
-async fn name(store: &Store, id: ImageId, reference: &Reference, digest: Digest) -> Result<(), Error> {
+/// The names of a pulled image, in one transaction, and where its layers came from.
+async fn name(
+    store: &Store,
+    id: ImageId,
+    reference: &Reference,
+    digest: Digest,
+    manifest: Manifest,
+) -> Result<(), Error> {
     let mut names = vec![reference.with_digest(digest)];
     if reference.digest().is_none() {
         names.push(reference.clone());
     }
-    let store = store.clone();
-    blocking(move || Ok(store.tag_all(&id, &names)?)).await
+    let (store, repository) = (store.clone(), reference.name());
+    blocking(move || {
+        store.tag_all(&id, &names)?;
+        let image = store.image(&id)?;
+        for (diff, layer) in image.config.rootfs.diff_ids.iter().zip(&manifest.layers) {
+            let media_type = if layer.media_type.ends_with("zstd") { OCI_ZSTD } else { OCI_GZIP };
+            if layer.media_type.ends_with("tar") {
+                continue;
+            }
+            let (media_type, repository) = (media_type.to_owned(), repository.clone());
+            let blob = KnownBlob { digest: layer.digest, size: layer.size, media_type, repository };
+            store.remember_blob(diff, &blob)?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Downloads and unpacks the missing layers and registers the image.
@@ -161,23 +242,25 @@ async fn layers(
     registry: &Registry,
     manifest: &Manifest,
     config: Vec<u8>,
+    registries: &Registries,
     progress: &(impl Fn(Progress) + Send + Sync + Clone + 'static),
 ) -> Result<(), Error> {
     let lease = store.lease();
     let scratch = store.scratch("pull")?;
     let Plan { steps, downloads } = plan(store, &lease, &scratch, manifest, &config, progress)?;
-    let slots = Arc::new(Semaphore::new(PARALLEL_DOWNLOADS));
+    let (parallel, attempts) = (registries.downloads.max(1), registries.attempts.max(1));
+    let slots = Arc::new(Semaphore::new(parallel));
     // Dropped with this future: then the downloads stop, and with them the unpacking.
     let mut tasks = JoinSet::new();
     for (number, (descriptor, writer)) in downloads.into_iter().enumerate() {
-        if number >= PARALLEL_DOWNLOADS {
+        if number >= parallel {
             progress(Progress::Waiting { layer: descriptor.digest.short() });
         }
         let (registry, progress, slots) = (registry.clone(), progress.clone(), Arc::clone(&slots));
         tasks.spawn(async move {
             // The semaphore is never closed. Permits go in order, so the bottom layers come first.
             let _permit = slots.acquire_owned().await;
-            writer.download(&registry, &descriptor, &progress).await;
+            writer.download(&registry, &descriptor, attempts, &progress).await;
         });
     }
     let (store, progress) = (store.clone(), progress.clone());
@@ -228,6 +311,9 @@ fn plan(
     Ok(plan)
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+/// Runs work of the store on a thread that may wait.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Canceled)?
 }

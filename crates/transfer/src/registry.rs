@@ -1,21 +1,15 @@
 //! One repository on one registry.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
-use reqwest::header::ACCEPT;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::header::{ACCEPT, HeaderMap, LINK, RANGE};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
 use types::{Digest, Reference};
 
-use crate::auth::{Authorization, Challenge};
-use crate::failure::{Refusal, connect_error, is_plain_http};
+use crate::auth::Authorization;
+use crate::config::{Place, Registries};
+use crate::endpoint::Endpoint;
+use crate::failure::{Refusal, connect_error};
 use crate::{Credentials, Error};
-
-/// A registry that does not answer within this time is not there: `run hello-world` waits for it.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-/// A connection that stays silent for so long is broken.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection with everything that requests for one repository need.
 #[derive(Clone)]
@@ -29,30 +23,79 @@ pub(crate) struct Registry {
     familiar: String,
 }
 
+/// `GET /v2/<name>/tags/list`.
+#[derive(Deserialize)]
+struct Tags {
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
 impl Registry {
-    /// Finds out how the registry wants to be spoken to, and gets a token where it asks for one.
+    /// Connects to read a repository.
     pub(crate) async fn connect(
+        place: &Place,
         reference: &Reference,
         credentials: Option<&Credentials>,
-        insecure: &[String],
+        registries: &Registries,
     ) -> Result<Self, Error> {
-        let host = match reference.domain() {
-            "docker.io" => "registry-1.docker.io",
-            domain => domain,
-        };
-        let is_insecure = is_insecure(host, insecure);
-        let client = client(host, is_insecure)?;
-        let (base, challenge) = ping(&client, host, is_insecure).await?;
-        let authorization = Authorization::obtain(&client, &challenge, credentials, reference.path(), "pull").await?;
+        let scope = format!("repository:{}:pull", reference.path());
+        let credentials = credentials.filter(|_| !place.mirror);
+        Self::with_scopes(place, reference, credentials, registries, vec![scope]).await
+    }
+
+    /// Connects with the rights that `scopes` name.
+    pub(crate) async fn with_scopes(
+        place: &Place,
+        reference: &Reference,
+        credentials: Option<&Credentials>,
+        registries: &Registries,
+        scopes: Vec<String>,
+    ) -> Result<Self, Error> {
+        let endpoint = Endpoint::connect(place, registries).await?;
+        let authorization = Authorization::new(&endpoint, credentials.cloned(), scopes);
+        let Endpoint { client, base, .. } = endpoint;
         let path = reference.path().to_owned();
         Ok(Self { client, base, path, authorization, familiar: reference.familiar_name() })
     }
 
+    /// The address of something in this repository.
+    pub(crate) fn url(&self, what: &str) -> String {
+        format!("{}{}/{what}", self.base, self.path)
+    }
+
+    /// Sends a request, once more with a new token when the old one may have run out.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        build: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let response = self.send_once(method.clone(), url, &build).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && self.authorization.forget_token().await {
+            return self.send_once(method, url, build).await;
+        }
+        Ok(response)
+    }
+
+    /// Sends a request that cannot be repeated.
+    pub(crate) async fn send_once(
+        &self,
+        method: Method,
+        url: &str,
+        build: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let request = build(self.client.request(method, url));
+        let request = self.authorization.apply(request).await?;
+        request.send().await.map_err(|error| connect_error(url, &error))
+    }
+
     /// `tag` or `digest` as the last component.
     pub(crate) async fn manifest(&self, which: &str, accept: &str) -> Result<Response, Error> {
-        let url = format!("{}{}/manifests/{which}", self.base, self.path);
-        let request = self.authorization.apply(self.client.get(&url)).header(ACCEPT, accept);
-        let response = request.send().await.map_err(|error| connect_error(&url, &error))?;
+        let url = self.url(&format!("manifests/{which}"));
+        // Docker asks for the head of what a tag means first, and its messages say so.
+        let shown = if which.contains(':') { "Get" } else { "Head" };
+        let response = self.send(Method::GET, &url, |request| request.header(ACCEPT, accept)).await;
+        let response = response.map_err(|error| error.at_request(shown, &url))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -63,129 +106,100 @@ impl Registry {
                 reference: format!("{}{separator}{which}", self.familiar),
                 answer: some_or(refusal.text, "manifest unknown: manifest unknown"),
             },
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
-                Error::AccessDenied { repository: self.familiar.clone(), answer: denied(refusal) }
-            }
-            _ => refusal.error(),
+            _ => self.refused(refusal).at_password(shown, &url),
         })
     }
 
     /// The bytes of a blob from `offset` on; the server may ignore the offset and answer 200.
     pub(crate) async fn blob(&self, digest: &Digest, offset: u64) -> Result<Response, Error> {
-        let url = format!("{}{}/blobs/{digest}", self.base, self.path);
-        let mut request = self.authorization.apply(self.client.get(&url));
-        if offset > 0 {
-            request = request.header(reqwest::header::RANGE, format!("bytes={offset}-"));
-        }
-        let response = request.send().await.map_err(|error| connect_error(&url, &error))?;
+        let url = self.url(&format!("blobs/{digest}"));
+        let range = |request: RequestBuilder| match offset {
+            0 => request,
+            _ => request.header(RANGE, format!("bytes={offset}-")),
+        };
+        let response = self.send(Method::GET, &url, range).await?;
         if response.status().is_success() {
             return Ok(response);
         }
-        let refusal = Refusal::read(response).await;
-        Err(match refusal.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Error::AccessDenied { repository: self.familiar.clone(), answer: denied(refusal) }
+        Err(self.refused(Refusal::read(response).await))
+    }
+
+    /// All tags, in the registry's order.
+    pub(crate) async fn tags(&self) -> Result<Vec<String>, Error> {
+        let mut url = self.url("tags/list");
+        let mut tags = Vec::new();
+        loop {
+            let response = self.send(Method::GET, &url, |request| request).await;
+            let response = response.map_err(|error| error.at_request("Get", &url))?;
+            if !response.status().is_success() {
+                let refusal = Refusal::read(response).await;
+                return Err(match refusal.status {
+                    StatusCode::NOT_FOUND => Error::RepositoryNotFound {
+                        repository: self.familiar.clone(),
+                        answer: some_or(refusal.text, "name unknown: repository name not known to registry"),
+                    },
+                    _ => self.refused(refusal).at_password("Get", &url),
+                });
+            }
+            let next = next_page(&url, response.headers());
+            let body = response.bytes().await.map_err(|error| connect_error(&url, &error))?;
+            let page: Tags = serde_json::from_slice(&body)
+                .map_err(|error| Error::Answer { url: url.clone(), reason: error.to_string() })?;
+            tags.extend(page.tags.unwrap_or_default());
+            match next {
+                Some(next) if next != url => url = next,
+                _ => return Ok(tags),
+            }
+        }
+    }
+
+    /// What a refusal to read means. Every refusal that hides a repository gets the same words, as on the hub.
+    fn refused(&self, refusal: Refusal) -> Error {
+        match (refusal.status, refusal.code.as_str()) {
+            (StatusCode::UNAUTHORIZED, _) if self.authorization.lacks_password() => Error::NoPassword,
+            (StatusCode::UNAUTHORIZED, "UNAUTHORIZED") => Error::Refused(refusal.text),
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND, _) => {
+                let answer = some_or(refusal.text, "denied: requested access to the resource is denied");
+                Error::AccessDenied { repository: self.familiar.clone(), answer }
             }
             _ => refusal.error(),
-        })
+        }
+    }
+
+    /// What a refusal to write means.
+    pub(crate) fn refused_push(&self, refusal: Refusal) -> Error {
+        match refusal.status {
+            StatusCode::UNAUTHORIZED if self.authorization.lacks_password() => Error::NoPassword,
+            StatusCode::UNAUTHORIZED if refusal.text.is_empty() => {
+                Error::Refused("unauthorized: authentication required".to_owned())
+            }
+            StatusCode::FORBIDDEN if refusal.text.is_empty() => {
+                Error::Refused("denied: requested access to the resource is denied".to_owned())
+            }
+            _ => refusal.error(),
+        }
     }
 }
 
-/// Every refusal that hides a repository gets the same words, as on the hub.
-fn denied(refusal: Refusal) -> String {
-    match refusal.code.as_str() {
-        "UNAUTHORIZED" | "" => "denied: requested access to the resource is denied".to_owned(),
-        _ => refusal.text,
+impl Error {
+    fn at_password(self, method: &str, url: &str) -> Self {
+        match self {
+            Self::NoPassword => self.at_request(method, url),
+            other => other,
+        }
     }
+}
+
+/// The address of the next page (RFC 5988), as distribution registries give it.
+fn next_page(url: &str, headers: &HeaderMap) -> Option<String> {
+    let link = headers.get(LINK)?.to_str().ok()?;
+    let (target, parameters) = link.strip_prefix('<')?.split_once('>')?;
+    if !parameters.contains("next") {
+        return None;
+    }
+    Some(reqwest::Url::parse(url).ok()?.join(target).ok()?.into())
 }
 
 fn some_or(text: String, default: &str) -> String {
     if text.is_empty() { default.to_owned() } else { text }
-}
-
-fn client(host: &str, insecure: bool) -> Result<Client, Error> {
-    let mut builder = Client::builder()
-        .user_agent(concat!("gantry/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .tls_danger_accept_invalid_certs(insecure);
-    if is_loopback(bare_host(host)) {
-        // As Go: a proxy's own loopback is not ours.
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|error| Error::Client(format!("{error:?}")))
-}
-
-/// `GET /v2/`. Insecure registries are tried with TLS first, then without, as Docker does.
-async fn ping(client: &Client, host: &str, insecure: bool) -> Result<(String, Challenge), Error> {
-    let attempt = async |scheme: &str| {
-        let base = format!("{scheme}://{host}/v2/");
-        let response = client.get(&base).timeout(PING_TIMEOUT).send().await;
-        match response {
-            Ok(response) => match response.status() {
-                StatusCode::OK | StatusCode::UNAUTHORIZED => Ok((base, Challenge::of(&response))),
-                _ => Err((Refusal::read(response).await.error(), false)),
-            },
-            Err(error) => {
-                let other_scheme = is_plain_http(&error) || error.is_connect() || error.is_request();
-                Err((connect_error(&base, &error), other_scheme))
-            }
-        }
-    };
-    match attempt("https").await {
-        Ok(found) => Ok(found),
-        Err((_, true)) if insecure => attempt("http").await.map_err(|(error, _)| error),
-        Err((error, _)) => Err(error),
-    }
-}
-
-/// Loopback registries are trusted as they are; others when the configuration names them or their network.
-fn is_insecure(host: &str, configured: &[String]) -> bool {
-    let bare = bare_host(host);
-    let address: Option<IpAddr> = bare.parse().ok();
-    is_loopback(bare)
-        || configured.iter().any(|entry| {
-            let entry = entry.trim_start_matches("http://").trim_end_matches('/');
-            entry == host || entry == bare || address.is_some_and(|address| contains(entry, address))
-        })
-}
-
-fn is_loopback(bare: &str) -> bool {
-    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// The host without port and brackets.
-fn bare_host(host: &str) -> &str {
-    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    }
-}
-
-/// Whether a network in CIDR notation contains an address.
-fn contains(network: &str, address: IpAddr) -> bool {
-    let Some((base, length)) = network.split_once('/') else { return false };
-    let (Ok(base), Ok(length)) = (base.parse::<IpAddr>(), length.parse::<u32>()) else { return false };
-    let bits = |address: IpAddr| match address {
-        IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 96, 32),
-        IpAddr::V6(v6) => (u128::from(v6), 128),
-    };
-    let ((base, width), (address, other)) = (bits(base), bits(address));
-    width == other && length <= width && (length == 0 || (base ^ address) >> (128 - length) == 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_and_configured_registries_are_insecure() {
-        let configured = ["10.1.0.0/16".to_owned(), "reg.example:5000".to_owned()];
-        for host in ["127.0.0.1:5000", "localhost:5000", "[::1]:5000", "127.9.9.9", "10.1.2.3:80", "reg.example:5000"] {
-            assert!(is_insecure(host, &configured), "{host}");
-        }
-        for host in ["registry-1.docker.io", "10.2.0.1:5000", "reg.example", "[fe80::1]:5000"] {
-            assert!(!is_insecure(host, &configured), "{host}");
-        }
-    }
 }

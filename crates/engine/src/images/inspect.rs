@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use store::{GraphDriverData, Image};
+use store::{GraphDriverData, Image, ImageManifest};
+use types::Platform;
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -17,6 +18,17 @@ pub struct ImageDetails {
     pub driver: &'static str,
     /// Directories of its top layer.
     pub graph_driver: GraphDriverData,
+    /// The manifest that describes it, when asked for.
+    pub manifest: Option<DescribedManifest>,
+}
+
+/// A manifest of ours with what `Manifests` tells about it.
+#[derive(Clone, Debug)]
+pub struct DescribedManifest {
+    /// The document.
+    pub manifest: ImageManifest,
+    /// Containers that use the image, full ids.
+    pub containers: Vec<String>,
 }
 
 /// One line of `docker history`.
@@ -41,26 +53,42 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn image_inspect(self: &Arc<Self>, name: &str) -> Result<ImageDetails, Error> {
+    pub async fn image_inspect(
+        self: &Arc<Self>,
+        name: &str,
+        platform: Option<Platform>,
+        manifests: bool,
+    ) -> Result<ImageDetails, Error> {
         let (engine, name) = (Arc::clone(self), name.to_owned());
         self.blocking(move || {
-            let image = engine.find_image(&name)?;
+            let image = engine.find_image_for(&name, platform.as_ref())?;
             let top = image.top();
             let graph_driver = top.map(|chain| engine.store.graph_driver_data_of_chain(&chain)).transpose()?;
             let graph_driver = graph_driver.unwrap_or_default();
-            Ok(ImageDetails { image, driver: engine.store.driver_name(), graph_driver })
+            let manifest = manifests.then(|| engine.describe_image(&image)).transpose()?;
+            Ok(ImageDetails { image, driver: engine.store.driver_name(), graph_driver, manifest })
         })
         .await
+    }
+
+    /// The manifest of an image with who uses it.
+    pub(super) fn describe_image(&self, image: &Image) -> Result<DescribedManifest, Error> {
+        let containers = self.users_of(&image.id).into_iter().map(|user| user.id.to_string()).collect();
+        Ok(DescribedManifest { manifest: self.store.manifest(image)?, containers })
     }
 
     /// The instructions an image was made by, newest first.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn image_history(self: &Arc<Self>, name: &str) -> Result<Vec<HistoryEntry>, Error> {
+    pub async fn image_history(
+        self: &Arc<Self>,
+        name: &str,
+        platform: Option<Platform>,
+    ) -> Result<Vec<HistoryEntry>, Error> {
         let (engine, name) = (Arc::clone(self), name.to_owned());
         self.blocking(move || {
-            let image = engine.find_image(&name)?;
+            let image = engine.find_image_for(&name, platform.as_ref())?;
             let lease = engine.store.lease();
             let size = |chain| engine.store.layer(&lease, chain).map_or(0, |layer| layer.size);
             let sizes: Vec<u64> = image.chain.iter().map(size).collect();

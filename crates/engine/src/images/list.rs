@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use store::{ChainId, Image, ImageId, ImageSummary};
 
+use super::inspect::DescribedManifest;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::filters::{Filters, ImageCandidate, ImageFilter};
@@ -17,6 +18,8 @@ pub struct ImageQuery {
     pub all: bool,
     /// Compute how much each image shares with others.
     pub shared_size: bool,
+    /// Describe each image's manifest.
+    pub manifests: bool,
     /// Filters.
     pub filters: Filters,
 }
@@ -34,6 +37,8 @@ pub struct ListedImage {
     pub containers: usize,
     /// Bytes in layers that other images use too, when asked for.
     pub shared_size: Option<u64>,
+    /// The manifest that describes it, when asked for.
+    pub manifest: Option<DescribedManifest>,
 }
 
 impl Engine {
@@ -74,6 +79,8 @@ impl Engine {
                 tags: shown(&image.repo_tags),
                 digests: shown(&image.repo_digests),
                 containers: users.get(&image.id).copied().unwrap_or(0),
+                // An image that is being removed is listed without.
+                manifest: query.manifests.then(|| self.describe_image(&image).ok()).flatten(),
                 shared_size: shares.as_ref().map(|shares| shares.get(&image.id).copied().unwrap_or(0)),
                 image,
             })

@@ -4,7 +4,10 @@ mod changes;
 mod inspect;
 mod list;
 mod pull;
+mod push;
+mod registries;
 mod remove;
+mod shared;
 mod transport;
 
 use std::collections::BTreeMap;
@@ -12,21 +15,31 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use store::{ContainerUse, Image, ImageId};
+use types::Platform;
 
 use crate::engine::Engine;
 use crate::model::{Event, EventKind};
 
 pub use changes::apply_changes;
-pub use inspect::{HistoryEntry, ImageDetails};
+pub use inspect::{DescribedManifest, HistoryEntry, ImageDetails};
 pub use list::{ImageQuery, ListedImage};
+pub(crate) use shared::Pulls;
 pub use transport::ChannelReader;
 pub(crate) use transport::ChannelWriter;
 
-/// One step of a pull, a load or an import.
+/// One step of a pull, a push, a load or an import.
 #[derive(Clone, Debug)]
 pub enum ImageProgress {
     /// Of a pull.
     Pull(transfer::Progress),
+    /// A push begins, to the repository of this full name.
+    PushingTo(String),
+    /// Of a push.
+    Push(transfer::PushProgress),
+    /// An import begins to read from this address.
+    ImportingFrom(String),
+    /// Of an import from an address: bytes so far, and in all where that is known.
+    Importing(u64, Option<u64>),
     /// Of a load.
     Load(store::LoadEvent),
     /// An import is done.
@@ -60,6 +73,17 @@ impl Engine {
                 image: container.spec.config.image.clone(),
             })
             .collect()
+    }
+
+    /// Looks an image up by name or id, and checks that it is for that machine.
+    fn find_image_for(&self, name: &str, platform: Option<&Platform>) -> Result<Arc<Image>, store::Error> {
+        let image = self.find_image(name)?;
+        match platform {
+            Some(platform) if !image.config.is_for(platform) => {
+                Err(store::Error::OtherPlatform { image: name.to_owned(), platform: platform.to_string() })
+            }
+            _ => Ok(image),
+        }
     }
 
     /// Looks an image up by name or id.

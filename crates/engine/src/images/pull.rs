@@ -3,22 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use transfer::{Credentials, Progress, PullRequest};
 use types::{Platform, Reference};
 
-use super::ImageProgress;
+use super::shared::{PullKey, SharedPull};
 use super::transport::Steps;
 use crate::engine::Engine;
 use crate::error::Error;
 
-/// Steps in flight: a client that reads slowly slows a pull down only when it is this far behind.
-const IN_FLIGHT: usize = 1024;
 /// How long the hub may take to hand out `hello-world` before the built-in copy is taken.
 const HUB_PATIENCE: Duration = Duration::from_secs(15);
 
 impl Engine {
-    /// Pulls an image. The pull ends when the receiver is dropped.
+    /// Pulls an image; without tag and digest, all tags of its repository. Clients that pull the same at the same time
+    /// share the work, which ends when the last receiver is dropped.
     ///
     /// `hello-world` comes from the hub when that answers, and otherwise from inside this program.
     pub fn image_pull(
@@ -27,57 +25,59 @@ impl Engine {
         platform: Option<Platform>,
         credentials: Option<Credentials>,
     ) -> Steps {
-        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        let key = PullKey { reference, platform, credentials };
+        let (receiver, own) = self.pulls.join(&key);
+        let Some(shared) = own else { return receiver };
         let engine = Arc::clone(self);
         tokio::spawn(async move {
-            let request = PullRequest {
-                reference: reference.with_default_tag(),
-                platform,
-                credentials,
-                insecure_registries: engine.live().insecure_registries.clone(),
-            };
             tokio::select! {
-                result = engine.pull_or_built_in(request, &sender) => {
-                    if let Err(error) = result {
-                        // A client that left does not need the answer.
-                        let _ = sender.send(Err(error)).await;
-                    }
+                result = engine.pull_or_built_in(key, &shared) => {
+                    engine.pull_is_over(&shared, result).await;
                 }
-                () = sender.closed() => {}
+                () = engine.pulls.abandoned(&shared) => {}
             }
         });
         receiver
     }
 
-    async fn pull_or_built_in(
-        self: &Arc<Self>,
-        request: PullRequest,
-        sender: &mpsc::Sender<Result<ImageProgress, Error>>,
-    ) -> Result<(), Error> {
-        let reference = request.reference.clone();
-        let steps = sender.clone();
-        // Steps are for display: one that finds no room is left out, and later ones tell more.
-        let progress = move |step| drop(steps.try_send(Ok(ImageProgress::Pull(step))));
-        let pull = transfer::pull(&self.store, request, progress);
+    /// Tells everybody who waited how it ended.
+    async fn pull_is_over(&self, shared: &Arc<SharedPull>, result: Result<(), Error>) {
+        let listeners = self.pulls.finish(shared);
+        let Err(error) = result else { return };
+        let error = Arc::new(error);
+        for listener in listeners {
+            // A client that left does not need the answer.
+            let _ = listener.send(Err(Error::Shared(Arc::clone(&error)))).await;
+        }
+    }
+
+    async fn pull_or_built_in(self: &Arc<Self>, key: PullKey, shared: &Arc<SharedPull>) -> Result<(), Error> {
+        let reference = key.reference.clone();
+        let request = PullRequest {
+            reference: key.reference,
+            platform: key.platform,
+            credentials: key.credentials,
+            registries: self.registries(),
+        };
+        let told = Arc::clone(shared);
+        let pull = transfer::pull(&self.store, request, move |step| told.tell(step));
         let pulled = if is_hello_world(&reference) {
             match tokio::time::timeout(HUB_PATIENCE, pull).await {
                 Ok(Ok(pulled)) => Ok(pulled),
-                Ok(Err(_)) | Err(_) => return self.load_built_in(&reference, sender).await,
+                Ok(Err(_)) | Err(_) => return self.load_built_in(&reference, shared).await,
             }
         } else {
             pull.await
         }?;
-        let image = self.store.image(&pulled.id).ok();
-        let name = reference.familiar();
-        self.image_event("pull", &name, &reference.familiar_name(), image.as_deref());
+        for pulled in pulled {
+            let image = self.store.image(&pulled.id).ok();
+            let name = pulled.reference.familiar();
+            self.image_event("pull", &name, &pulled.reference.familiar_name(), image.as_deref());
+        }
         Ok(())
     }
 
-    async fn load_built_in(
-        self: &Arc<Self>,
-        reference: &Reference,
-        sender: &mpsc::Sender<Result<ImageProgress, Error>>,
-    ) -> Result<(), Error> {
+    async fn load_built_in(self: &Arc<Self>, reference: &Reference, shared: &Arc<SharedPull>) -> Result<(), Error> {
         let engine = Arc::clone(self);
         let newer = self
             .blocking(move || {
@@ -88,8 +88,8 @@ impl Engine {
             })
             .await?;
         tracing::info!("the hub does not answer; took the hello-world image that ships with this program");
-        let status = Progress::Status { reference: reference.familiar(), newer };
-        let _ = sender.send(Ok(ImageProgress::Pull(status))).await;
+        let reference = reference.clone().with_default_tag().familiar();
+        shared.tell(Progress::Status { reference, newer });
         Ok(())
     }
 }
@@ -97,7 +97,7 @@ impl Engine {
 fn is_hello_world(reference: &Reference) -> bool {
     reference.domain() == "docker.io"
         && reference.path() == "library/hello-world"
-        && reference.tag() == Some("latest")
+        && reference.tag().is_none_or(|tag| tag == "latest")
         && reference.digest().is_none()
 }
 
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn only_the_hubs_latest_hello_world_is_built_in() {
-        let is = |text: &str| text.parse().map(Reference::with_default_tag).is_ok_and(|r| is_hello_world(&r));
+        let is = |text: &str| text.parse().is_ok_and(|reference| is_hello_world(&reference));
         assert!(is("hello-world") && is("docker.io/library/hello-world:latest"));
         assert!(!is("hello-world:linux") && !is("127.0.0.1:5000/hello-world") && !is("user/hello-world"));
     }

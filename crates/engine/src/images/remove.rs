@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use store::{RemoveImage, Removed};
-use types::Reference;
+use types::{Platform, Reference};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -29,9 +29,22 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`, `Conflict` when containers or other names hold it.
-    pub async fn image_remove(self: &Arc<Self>, name: &str, force: bool, noprune: bool) -> Result<Vec<Removed>, Error> {
+    pub async fn image_remove(
+        self: &Arc<Self>,
+        name: &str,
+        force: bool,
+        noprune: bool,
+        platforms: Vec<Platform>,
+    ) -> Result<Vec<Removed>, Error> {
         let (engine, name) = (Arc::clone(self), name.to_owned());
-        self.blocking(move || engine.remove_image(&name, force, noprune)).await
+        self.blocking(move || {
+            // Every image here is for one machine: its name goes, or nothing does.
+            for platform in &platforms {
+                engine.find_image_for(&name, Some(platform))?;
+            }
+            engine.remove_image(&name, force, noprune)
+        })
+        .await
     }
 
     /// As [`Self::image_remove`], on a thread that may wait.

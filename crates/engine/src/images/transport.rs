@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes, BytesMut};
 use store::{ImportOptions, LoadEvent, Loaded};
 use tokio::sync::mpsc;
+use types::Platform;
 
 use super::ImageProgress;
 use crate::engine::Engine;
@@ -23,15 +24,15 @@ const IN_FLIGHT: usize = 16;
 pub(super) type Steps = mpsc::Receiver<Result<ImageProgress, Error>>;
 
 impl Engine {
-    /// Loads images from an archive.
-    pub fn image_load(self: &Arc<Self>, mut archive: impl Read + Send + 'static) -> Steps {
+    /// Loads images from an archive, with `platform` only those for that machine.
+    pub fn image_load(self: &Arc<Self>, mut archive: impl Read + Send + 'static, platform: Option<Platform>) -> Steps {
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let engine = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             let steps = sender.clone();
             // A client that left is noticed by the store when its archive ends.
             let mut progress = move |event: LoadEvent| drop(steps.blocking_send(Ok(ImageProgress::Load(event))));
-            match engine.store.load(&mut archive, &mut progress) {
+            match engine.store.load(&mut archive, platform.as_ref(), &mut progress) {
                 Ok(loaded) => loaded.iter().for_each(|loaded| engine.loaded_event(loaded)),
                 Err(error) => drop(sender.blocking_send(Err(error.into()))),
             }
@@ -46,8 +47,39 @@ impl Engine {
     }
 
     /// Makes an image of a root file system.
-    pub fn image_import(self: &Arc<Self>, mut archive: impl Read + Send + 'static, options: ImportOptions) -> Steps {
+    pub fn image_import(self: &Arc<Self>, archive: impl Read + Send + 'static, options: ImportOptions) -> Steps {
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        self.import_into(sender, archive, options);
+        receiver
+    }
+
+    /// Makes an image of a root file system on a web server.
+    pub fn image_import_from(self: &Arc<Self>, address: String, options: ImportOptions) -> Steps {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            let remote = match transfer::Remote::open(&address, &engine.registries()).await {
+                Ok(remote) => remote,
+                Err(error) => return drop(sender.send(Err(error.into())).await),
+            };
+            let message = match options.message.is_empty() {
+                true => format!("Imported from {}", remote.url()),
+                false => options.message.clone(),
+            };
+            let _ = sender.send(Ok(ImageProgress::ImportingFrom(remote.url().to_owned()))).await;
+            let (pieces, reader) = ChannelReader::new();
+            engine.import_into(sender.clone(), reader, ImportOptions { message, ..options });
+            feed(remote, &pieces, &sender).await;
+        });
+        receiver
+    }
+
+    fn import_into(
+        self: &Arc<Self>,
+        sender: mpsc::Sender<Result<ImageProgress, Error>>,
+        mut archive: impl Read + Send + 'static,
+        options: ImportOptions,
+    ) {
         let engine = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             let step = match engine.store.import(&mut archive, options) {
@@ -60,21 +92,27 @@ impl Engine {
             // A client that left does not need the answer.
             drop(sender.blocking_send(step));
         });
-        receiver
     }
 
     /// Writes images into one archive.
     ///
     /// # Errors
     /// `NotFound`; a failure later ends the stream early and is logged.
-    pub async fn image_save(self: &Arc<Self>, names: Vec<String>) -> Result<mpsc::Receiver<Bytes>, Error> {
+    pub async fn image_save(
+        self: &Arc<Self>,
+        names: Vec<String>,
+        platform: Option<Platform>,
+    ) -> Result<mpsc::Receiver<Bytes>, Error> {
         let (mut writer, receiver) = ChannelWriter::new();
         let engine = Arc::clone(self);
         let images = names.clone();
         let images = self
             .blocking({
                 let engine = Arc::clone(&engine);
-                move || Ok(images.iter().map(|name| engine.find_image(name)).collect::<Result<Vec<_>, _>>()?)
+                move || {
+                    let find = |name: &String| engine.find_image_for(name, platform.as_ref());
+                    Ok(images.iter().map(find).collect::<Result<Vec<_>, _>>()?)
+                }
             })
             .await?;
         tokio::task::spawn_blocking(move || {
@@ -89,6 +127,34 @@ impl Engine {
             }
         });
         Ok(receiver)
+    }
+}
+
+/// Passes a download on. A break, or a client that left, is a failed read: what came so far must not look whole.
+async fn feed(
+    mut remote: transfer::Remote,
+    pieces: &mpsc::Sender<io::Result<Bytes>>,
+    sender: &mpsc::Sender<Result<ImageProgress, Error>>,
+) {
+    let (mut current, total) = (0, remote.size());
+    loop {
+        let piece = tokio::select! {
+            piece = remote.next() => piece.map_err(io::Error::other),
+            () = sender.closed() => Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        let piece = match piece {
+            Ok(Some(piece)) => Ok(piece),
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        let broken = piece.is_err();
+        current += piece.as_ref().map_or(0, Bytes::len) as u64;
+        // The reader is dropped when it has seen enough.
+        if pieces.send(piece).await.is_err() || broken {
+            return;
+        }
+        // For display: left out where there is no room.
+        let _ = sender.try_send(Ok(ImageProgress::Importing(current, total)));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Docker's JSON and query words become the engine's model. Everything is checked here that needs no look at the
 //! machine; an option this engine does not honour is refused, never ignored.
 
+mod auth;
 mod config;
 mod endpoints;
 mod exec;
@@ -20,6 +21,7 @@ use types::Platform;
 use crate::failure::Failure;
 use crate::query::Query;
 
+pub use auth::{credentials, registry_auth};
 pub use exec::exec_config;
 pub use filters::filters;
 pub use time::{seconds_and_nanos, tail};
@@ -64,6 +66,9 @@ pub fn platform(text: Option<&str>) -> Result<Option<Platform>, Failure> {
     } else {
         None
     };
+    if text.split('/').count() > 3 && !text.starts_with('{') {
+        return Err(Failure::invalid(format!("{text:?}: cannot parse platform specifier: invalid argument")));
+    }
     let invalid = || Failure::invalid(format!("{text:?}: unknown operating system or architecture: invalid argument"));
     parsed.map(Some).ok_or_else(invalid)
 }

@@ -9,6 +9,7 @@ use engine::model::image::{GraphDriverData, Image, Removed};
 use engine::{HistoryEntry, ImageDetails, ListedImage};
 use jiff::Timestamp;
 
+use super::registry::manifest_summary;
 use super::{or_null, time};
 
 /// Encodes an entry of `GET /images/json`.
@@ -34,6 +35,7 @@ pub fn image_summary(listed: &ListedImage, version: ApiVersion) -> Summary {
         shared_size: listed.shared_size.map_or(-1, bytes),
         size,
         virtual_size: if version < ApiVersion(44) { size } else { 0 },
+        manifests: listed.manifest.as_ref().map(|manifest| vec![manifest_summary(image, manifest)]),
     }
 }
 
@@ -69,6 +71,7 @@ pub fn image_details(details: &ImageDetails, version: ApiVersion) -> Inspect {
         },
         metadata: Metadata { last_tag_time: image.last_tag_time.clone().unwrap_or_else(|| time::ZERO.to_owned()) },
         config: image_config(image, version),
+        manifests: details.manifest.as_ref().map(|manifest| vec![manifest_summary(image, manifest)]),
     }
 }
 

@@ -4,7 +4,8 @@ use api::progress::{ErrorDetail, Message, ProgressDetail};
 use bytes::Bytes;
 use engine::ImageProgress;
 use engine::model::image::LoadEvent;
-use engine::model::image::Progress;
+use engine::model::image::{Progress, PushProgress};
+use types::Digest;
 
 use crate::failure::Failure;
 
@@ -13,6 +14,15 @@ use crate::failure::Failure;
 pub fn progress_line(step: &ImageProgress, quiet: bool) -> Option<Bytes> {
     let message = match step {
         ImageProgress::Pull(step) => pull(step),
+        ImageProgress::PushingTo(repository) => {
+            Message { status: format!("The push refers to repository [{repository}]"), ..Message::default() }
+        }
+        ImageProgress::Push(PushProgress::Tagged { tag, digest, size }) => return Some(tagged(tag, digest, *size)),
+        ImageProgress::Push(step) => push(step),
+        ImageProgress::ImportingFrom(url) => {
+            Message { status: format!("Downloading from {url}"), ..Message::default() }
+        }
+        ImageProgress::Importing(current, total) => counted("Importing", "", *current, total.unwrap_or(0)),
         ImageProgress::Load(LoadEvent::Layer { .. }) if quiet => return None,
         ImageProgress::Load(LoadEvent::Layer { diff, current, total }) => {
             counted("Loading layer", &diff.short(), *current, *total)
@@ -65,6 +75,41 @@ fn pull(step: &Progress) -> Message {
             Message { status: format!("Status: {text} {reference}"), ..Message::default() }
         }
     }
+}
+
+fn push(step: &PushProgress) -> Message {
+    match step {
+        PushProgress::Preparing { layer } => state("Preparing", layer),
+        PushProgress::Waiting { layer } => state("Waiting", layer),
+        PushProgress::AlreadyExists { layer } => state("Layer already exists", layer),
+        PushProgress::Mounted { layer, from } => state(&format!("Mounted from {from}"), layer),
+        PushProgress::Pushing { layer, current, total } => counted("Pushing", layer, *current, *total),
+        PushProgress::Retrying { layer, seconds } => {
+            let plural = if *seconds == 1 { "" } else { "s" };
+            state(&format!("Retrying in {seconds} second{plural}"), layer)
+        }
+        PushProgress::Pushed { layer } => state("Pushed", layer),
+        // Two lines of their own.
+        PushProgress::Tagged { .. } => Message::default(),
+    }
+}
+
+/// A line for people and one for programs.
+fn tagged(tag: &str, digest: &Digest, size: u64) -> Bytes {
+    let status = format!("{tag}: digest: {digest} size: {size}");
+    let aux = serde_json::value::to_raw_value(&PushResult { tag, digest, size }).ok();
+    let shown = line(&Message { status, ..Message::default() });
+    let told = line(&Message { progress_detail: Some(ProgressDetail::default()), aux, ..Message::default() });
+    [shown, told].concat().into()
+}
+
+/// `aux` of a push.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PushResult<'a> {
+    tag: &'a str,
+    digest: &'a Digest,
+    size: u64,
 }
 
 fn state(status: &str, layer: &str) -> Message {

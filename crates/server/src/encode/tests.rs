@@ -295,7 +295,7 @@ fn image_inspect_is_dockers() {
         upper_dir: Some(format!("{layer}/diff")),
         work_dir: Some(format!("{layer}/work")),
     };
-    let details = ImageDetails { image: image(), driver: "overlay2", graph_driver };
+    let details = ImageDetails { image: image(), driver: "overlay2", graph_driver, manifest: None };
     assert_same(&value(&super::image_details(&details, V41)), &golden(include_str!("golden/image.json")));
     let newest = value(&super::image_details(&details, ApiVersion::MAXIMUM));
     for gone in ["Container", "ContainerConfig", "VirtualSize"] {
@@ -309,8 +309,14 @@ fn image_inspect_is_dockers() {
 
 #[test]
 fn image_list_and_history_are_dockers() {
-    let mut listed =
-        ListedImage { image: image(), tags: words(&["bb:1"]), digests: Vec::new(), containers: 2, shared_size: None };
+    let mut listed = ListedImage {
+        image: image(),
+        tags: words(&["bb:1"]),
+        digests: Vec::new(),
+        containers: 2,
+        shared_size: None,
+        manifest: None,
+    };
     let mut docker = golden(include_str!("golden/images.json"));
     // Docker 24 began to write an empty list.
     docker[0]["RepoDigests"] = Value::Array(Vec::new());

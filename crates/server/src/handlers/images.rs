@@ -2,17 +2,14 @@
 
 use std::io;
 
-use api::system::AuthConfig;
-use base64::Engine as _;
 use bytes::Bytes;
-use engine::model::image::Credentials;
 use engine::model::image::{ContainerConfig, ImportOptions};
 use engine::{ChannelReader, Error, ImageProgress, ImageQuery};
 use hyper::StatusCode;
-use hyper::header::HeaderName;
 use tokio::sync::mpsc;
-use types::{Digest, Reference};
+use types::{Digest, Platform, Reference};
 
+use super::registry::REGISTRY_AUTH;
 use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
 use crate::failure::Failure;
@@ -29,6 +26,7 @@ pub(crate) async fn list(call: Call) -> Outcome {
     let query = ImageQuery {
         all: call.query.flag("all"),
         shared_size: call.since(42) && call.query.flag("shared-size"),
+        manifests: call.since(47) && call.query.flag("manifests"),
         filters,
     };
     let images = call.engine.image_list(query).await?;
@@ -37,15 +35,23 @@ pub(crate) async fn list(call: Call) -> Outcome {
 }
 
 pub(crate) async fn inspect(call: Call) -> Outcome {
-    if call.since(48) && call.query.flag("manifests") {
-        return Err(Failure::unsupported("the parameter \"manifests\""));
+    let platform = platform_since(&call, 49)?;
+    let manifests = call.since(48) && call.query.flag("manifests");
+    if manifests && platform.is_some() {
+        return Err(Failure::invalid("conflicting options: manifests and platform options cannot both be set"));
     }
-    let details = call.engine.image_inspect(&call.name).await?;
+    let details = call.engine.image_inspect(&call.name, platform, manifests).await?;
     respond::ok(&encode::image_details(&details, call.version))
 }
 
 pub(crate) async fn history(call: Call) -> Outcome {
-    respond::ok(&encode::history(call.engine.image_history(&call.name).await?))
+    let platform = platform_since(&call, 48)?;
+    respond::ok(&encode::history(call.engine.image_history(&call.name, platform).await?))
+}
+
+/// The parameter `platform`, which older versions of the API do not have here.
+fn platform_since(call: &Call, minor: u16) -> Result<Option<Platform>, Failure> {
+    decode::platform(call.query.text("platform").filter(|_| call.since(minor)))
 }
 
 pub(crate) async fn tag(call: Call) -> Outcome {
@@ -58,18 +64,22 @@ pub(crate) async fn tag(call: Call) -> Outcome {
     Ok(respond::empty(StatusCode::CREATED))
 }
 
-fn repository_and_tag(repository: &str, tag: Option<&str>) -> Result<Reference, Failure> {
+pub(super) fn repository_and_tag(repository: &str, tag: Option<&str>) -> Result<Reference, Failure> {
     let reference: Reference = repository.parse().map_err(reference_failure)?;
     if reference.digest().is_some() {
         return Err(Failure::invalid("cannot import digest reference"));
     }
     match tag {
-        Some(tag) => reference.with_tag(tag).map_err(reference_failure),
+        Some(tag) => with_tag(&reference, tag),
         None => Ok(reference.with_default_tag()),
     }
 }
 
-fn reference_failure(error: types::InvalidReference) -> Failure {
+pub(super) fn with_tag(reference: &Reference, tag: &str) -> Result<Reference, Failure> {
+    reference.with_tag(tag).map_err(|_| Failure::invalid("invalid tag format"))
+}
+
+pub(super) fn reference_failure(error: types::InvalidReference) -> Failure {
     Failure::invalid(error.to_string())
 }
 
@@ -77,10 +87,10 @@ pub(crate) async fn remove(call: Call) -> Outcome {
     if call.name.trim().is_empty() {
         return Err(Failure::invalid("image name cannot be blank"));
     }
-    if call.since(50) && call.query.all("platforms").next().is_some() {
-        return Err(Failure::unsupported("the parameter \"platforms\""));
-    }
-    let removed = call.engine.image_remove(&call.name, call.query.flag("force"), call.query.flag("noprune")).await?;
+    let platforms = call.query.all("platforms").filter(|_| call.since(50)).map(|text| decode::platform(Some(text)));
+    let platforms = platforms.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+    let (force, noprune) = (call.query.flag("force"), call.query.flag("noprune"));
+    let removed = call.engine.image_remove(&call.name, force, noprune, platforms).await?;
     respond::ok(&removed.into_iter().map(encode::removed).collect::<Vec<_>>())
 }
 
@@ -90,7 +100,7 @@ pub(crate) async fn create(call: Call) -> Outcome {
         Some(image) => {
             let reference = pull_reference(image, call.query.text("tag"))?;
             let platform = decode::platform(call.query.text("platform").filter(|_| call.since(32)))?;
-            let credentials = credentials(call.header(HeaderName::from_static("x-registry-auth")))?;
+            let credentials = decode::registry_auth(call.header(REGISTRY_AUTH));
             progress(call.engine.image_pull(reference, platform, credentials), false).await
         }
         None => import(call).await,
@@ -101,44 +111,19 @@ fn pull_reference(image: &str, tag: Option<&str>) -> Result<Reference, Failure> 
     let reference: Reference = image.parse().map_err(reference_failure)?;
     match tag {
         None => Ok(reference),
+        // A digest in the name says what is meant.
+        Some(_) if reference.digest().is_some() => Ok(reference),
         // Clients split `name@sha256:…` at the sign.
         Some(tag) => match tag.parse::<Digest>() {
             Ok(digest) => Ok(reference.with_digest(digest)),
-            Err(_) => reference.with_tag(tag).map_err(reference_failure),
+            Err(_) => with_tag(&reference, tag),
         },
     }
 }
 
-fn credentials(header: &str) -> Result<Option<Credentials>, Failure> {
-    if header.is_empty() {
-        return Ok(None);
-    }
-    let alphabet = base64::alphabet::URL_SAFE;
-    let lenient = base64::engine::GeneralPurposeConfig::new()
-        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent);
-    let decoder = base64::engine::GeneralPurpose::new(&alphabet, lenient);
-    // Standard base64 differs in two characters only.
-    let text = header.replace('+', "-").replace('/', "_");
-    let invalid = || Failure::invalid("invalid X-Registry-Auth header: invalid JSON");
-    let decoded = decoder.decode(text).map_err(|_| invalid())?;
-    let auth: AuthConfig = serde_json::from_slice(&decoded).map_err(|_| invalid())?;
-    Ok(if !auth.registry_token.is_empty() {
-        Some(Credentials::RegistryToken(auth.registry_token))
-    } else if !auth.identity_token.is_empty() {
-        Some(Credentials::IdentityToken(auth.identity_token))
-    } else if !auth.username.is_empty() {
-        Some(Credentials::Basic { username: auth.username, password: auth.password })
-    } else {
-        None
-    })
-}
-
 async fn import(mut call: Call) -> Outcome {
-    match call.query.text("fromSrc") {
-        Some("-") => {}
-        Some(_) => return Err(Failure::unsupported("importing from a URL")),
-        None => return Err(Failure::invalid("one of fromImage and fromSrc is needed")),
-    }
+    let source = call.query.text("fromSrc").map(str::to_owned);
+    let source = source.ok_or_else(|| Failure::invalid("one of fromImage and fromSrc is needed"))?;
     let mut config = ContainerConfig::default();
     let changes: Vec<String> = call.query.all("changes").map(str::to_owned).collect();
     engine::apply_changes(&changes, &mut config)?;
@@ -152,24 +137,23 @@ async fn import(mut call: Call) -> Outcome {
         message: call.query.text("message").unwrap_or_default().to_owned(),
         platform: decode::platform(call.query.text("platform"))?,
     };
+    if source != "-" {
+        return progress(call.engine.image_import_from(source, options), false).await;
+    }
     let reader = reader(&mut call);
     progress(call.engine.image_import(reader, options), false).await
 }
 
 pub(crate) async fn load(mut call: Call) -> Outcome {
-    if call.query.text("platform").is_some() {
-        return Err(Failure::unsupported("the parameter \"platform\" of load"));
-    }
+    let platform = platform_since(&call, 48)?;
     let quiet = call.query.flag_or("quiet", true);
     let reader = reader(&mut call);
     // Docker answers 200 to every load and tells a failure in the stream; so do clients expect it.
-    Ok(progress_stream(None, call.engine.image_load(reader), quiet))
+    Ok(progress_stream(None, call.engine.image_load(reader, platform), quiet))
 }
 
 pub(crate) async fn save(call: Call) -> Outcome {
-    if call.query.text("platform").is_some() {
-        return Err(Failure::unsupported("the parameter \"platform\" of save"));
-    }
+    let platform = platform_since(&call, 48)?;
     let names: Vec<String> = if call.name.is_empty() {
         call.query
             .all("names")
@@ -180,12 +164,12 @@ pub(crate) async fn save(call: Call) -> Outcome {
     } else {
         vec![call.name.clone()]
     };
-    let archive = call.engine.image_save(names).await?;
+    let archive = call.engine.image_save(names, platform).await?;
     Ok(respond::stream("application/x-tar", ResponseBody::Stream(archive)))
 }
 
 /// The request's body for a thread that blocks.
-fn reader(call: &mut Call) -> ChannelReader {
+pub(super) fn reader(call: &mut Call) -> ChannelReader {
     let (sender, reader) = ChannelReader::new();
     let mut body = std::mem::replace(&mut call.body, RequestBody::Full(Bytes::new()));
     tokio::spawn(async move {
@@ -201,7 +185,7 @@ fn reader(call: &mut Call) -> ChannelReader {
 }
 
 /// A failure before the first step is an answer of its own; a later one is the last line of the stream.
-async fn progress(mut steps: Steps, quiet: bool) -> Outcome {
+pub(super) async fn progress(mut steps: Steps, quiet: bool) -> Outcome {
     let first = match steps.recv().await {
         Some(Err(error)) => return Err(error.into()),
         Some(Ok(step)) => Some(step),
@@ -249,21 +233,5 @@ mod tests {
         let digest = format!("sha256:{}", "ab".repeat(32));
         assert_eq!(text("a", Some(&digest)), Ok(format!("a@{digest}")));
         assert_eq!(text("A", None), Err("invalid reference format: repository name (A) must be lowercase".to_owned()));
-    }
-
-    #[test]
-    fn credentials_are_read_from_both_alphabets() {
-        let json = br#"{"username":"u?>","password":"p","serveraddress":"x"}"#;
-        for encoded in [
-            base64::engine::general_purpose::URL_SAFE.encode(json),
-            base64::engine::general_purpose::STANDARD.encode(json),
-            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(json),
-        ] {
-            assert!(
-                matches!(credentials(&encoded), Ok(Some(Credentials::Basic { username, .. })) if username == "u?>")
-            );
-        }
-        assert!(matches!(credentials("e30="), Ok(None)));
-        assert!(credentials("!").is_err());
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod exec;
 pub(crate) mod images;
 pub(crate) mod networks;
 pub(crate) mod prune;
+pub(crate) mod registry;
 pub(crate) mod stats;
 pub(crate) mod system;
 pub(crate) mod volumes;

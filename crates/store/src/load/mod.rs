@@ -9,7 +9,7 @@ mod spool;
 
 use std::io::Read;
 
-use types::Reference;
+use types::{Platform, Reference};
 
 use crate::error::ArchiveProblem;
 use crate::layers::Source;
@@ -31,20 +31,27 @@ struct Candidate {
 }
 
 impl Store {
-    /// Loads a docker-archive or OCI layout tar, plain or compressed.
+    /// Loads a docker-archive or OCI layout tar, plain or compressed. Of an image for several machines this machine's
+    /// is taken, or that of `platform`; with `platform` nothing else is.
     ///
     /// # Errors
     /// [`Error::Archive`], [`Error::LayerVerification`] or the file system's refusal; nothing is left behind then.
-    pub fn load(&self, reader: &mut dyn Read, progress: &mut dyn FnMut(LoadEvent)) -> Result<Vec<Loaded>> {
+    pub fn load(
+        &self,
+        reader: &mut dyn Read,
+        platform: Option<&Platform>,
+        progress: &mut dyn FnMut(LoadEvent),
+    ) -> Result<Vec<Loaded>> {
         let (_, mut plain) = decompress(reader)?;
         let spool = Spool::fill(self.scratch("load")?, &mut plain)?;
         let candidates = if spool.has("manifest.json") {
             docker_archive::candidates(&spool)?
         } else if spool.has("index.json") {
-            oci_layout::candidates(&spool)?
+            oci_layout::candidates(&spool, platform.unwrap_or(&Platform::host()))?
         } else {
             return Err(Error::Archive(ArchiveProblem::NoManifest));
         };
+        let candidates = of_platform(candidates, platform)?;
         let lease = self.lease();
         let mut loaded = Vec::new();
         for candidate in candidates {
@@ -103,6 +110,19 @@ impl Store {
         self.put_layer_from(lease, parent, Source::File(link), &expected, Whiteouts::Overlay)?;
         progress(LoadEvent::Layer { diff, current: member.size, total: member.size });
         Ok(())
+    }
+}
+
+/// Leaves out the images that are for other machines than the wanted one.
+fn of_platform(mut candidates: Vec<Candidate>, wanted: Option<&Platform>) -> Result<Vec<Candidate>> {
+    let Some(wanted) = wanted else { return Ok(candidates) };
+    candidates.retain(|candidate| {
+        let config: Option<ImageConfig> = serde_json::from_slice(&candidate.config).ok();
+        config.is_some_and(|config| config.is_for(wanted))
+    });
+    match candidates.is_empty() {
+        true => Err(Error::Archive(ArchiveProblem::NoPlatform(wanted.to_string()))),
+        false => Ok(candidates),
     }
 }
 

@@ -35,12 +35,12 @@ struct Document {
 /// How deep indexes may refer to indexes.
 const NESTING: usize = 4;
 
-pub(super) fn candidates(spool: &Spool) -> Result<Vec<Candidate>> {
+pub(super) fn candidates(spool: &Spool, platform: &Platform) -> Result<Vec<Candidate>> {
     let index: Document = spool.json("index.json")?;
     let mut found: Vec<(Digest, Candidate)> = Vec::new();
     for descriptor in index.manifests.unwrap_or_default() {
         let references = name(&descriptor.annotations);
-        let Some(manifest) = manifest(spool, descriptor.digest, NESTING)? else { continue };
+        let Some(manifest) = manifest(spool, descriptor.digest, platform, NESTING)? else { continue };
         // One manifest may stand in the index once a name.
         if let Some((_, known)) = found.iter_mut().find(|(digest, _)| *digest == descriptor.digest) {
             known.references.extend(references);
@@ -62,19 +62,18 @@ pub(super) fn candidates(spool: &Spool) -> Result<Vec<Candidate>> {
     Ok(found.into_iter().map(|(_, candidate)| candidate).collect())
 }
 
-/// Follows indexes to the manifest for this machine; `None` when there is none for it.
-fn manifest(spool: &Spool, digest: Digest, depth: usize) -> Result<Option<Document>> {
+/// Follows indexes to the manifest for a machine; `None` when there is none for it.
+fn manifest(spool: &Spool, digest: Digest, host: &Platform, depth: usize) -> Result<Option<Document>> {
     let name = blob_name(digest);
     let document: Document = serde_json::from_slice(&blob(spool, digest)?)
         .map_err(|error| Error::Document { what: name, reason: error.to_string() })?;
     let Some(manifests) = document.manifests else { return Ok(Some(document)) };
-    let host = Platform::host();
     let fits = |descriptor: &&Descriptor| match &descriptor.platform {
         Some(platform) => platform.os == host.os && platform.architecture == host.architecture,
         None => true,
     };
     match manifests.iter().find(fits) {
-        Some(descriptor) if depth > 0 => manifest(spool, descriptor.digest, depth - 1),
+        Some(descriptor) if depth > 0 => manifest(spool, descriptor.digest, host, depth - 1),
         _ => Ok(None),
     }
 }

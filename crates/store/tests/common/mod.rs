@@ -136,7 +136,7 @@ pub fn archive(documents: &[(&str, &[u8])], layers: &[Vec<u8>]) -> Vec<u8> {
 }
 
 pub fn load(store: &Store, archive: &[u8]) -> store::Result<Vec<store::Loaded>> {
-    store.load(&mut &archive[..], &mut |_| {})
+    store.load(&mut &archive[..], None, &mut |_| {})
 }
 
 pub fn read(path: impl AsRef<Path>) -> String {

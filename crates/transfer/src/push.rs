@@ -1,0 +1,353 @@
+//! `docker push`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Body;
+use serde::Serialize;
+use store::{DiffId, Image, ImageId, KnownBlob, Lease, Store};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use types::{Digest, Reference};
+
+use crate::compress::outgoing;
+use crate::config::Registries;
+use crate::fetch::sha256;
+use crate::manifest::{OCI_GZIP, OCI_ZSTD};
+use crate::registry::Registry;
+use crate::upload::Begun;
+use crate::{Credentials, Error};
+
+/// How many earlier places of a layer are asked about.
+const CANDIDATES: usize = 4;
+
+const SCHEMA2: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const SCHEMA2_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+const SCHEMA2_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// What to push and how.
+#[derive(Clone, Debug)]
+pub struct PushRequest {
+    /// The repository.
+    pub repository: Reference,
+    /// Its tags to push, each with its image.
+    pub tags: Vec<(Reference, ImageId)>,
+    /// For the registry, when the client sent any.
+    pub credentials: Option<Credentials>,
+    /// How registries are reached.
+    pub registries: Arc<Registries>,
+}
+
+/// One step of a push. `layer` is the first 12 digits of the layer's diff id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushProgress {
+    /// `Preparing`.
+    Preparing {
+        /// The layer.
+        layer: String,
+    },
+    /// `Waiting`.
+    Waiting {
+        /// The layer.
+        layer: String,
+    },
+    /// `Layer already exists`.
+    AlreadyExists {
+        /// The layer.
+        layer: String,
+    },
+    /// `Mounted from library/busybox`.
+    Mounted {
+        /// The layer.
+        layer: String,
+        /// The other repository's path.
+        from: String,
+    },
+    /// `Pushing`.
+    Pushing {
+        /// The layer.
+        layer: String,
+        /// Bytes so far.
+        current: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// `Retrying in 5 seconds`.
+    Retrying {
+        /// The layer.
+        layer: String,
+        /// Until the next attempt.
+        seconds: u32,
+    },
+    /// `Pushed`.
+    Pushed {
+        /// The layer.
+        layer: String,
+    },
+    /// A tag is on the registry.
+    Tagged {
+        /// The tag.
+        tag: String,
+        /// Digest of its manifest.
+        digest: Digest,
+        /// Bytes of its manifest.
+        size: u64,
+    },
+}
+
+/// A reference to content, in the member order of Docker's manifests.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    media_type: &'static str,
+    size: u64,
+    digest: Digest,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    schema_version: u8,
+    media_type: &'static str,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+/// One push with what all its layers need.
+#[derive(Clone)]
+struct Push<P> {
+    store: Store,
+    registry: Registry,
+    repository: Reference,
+    registries: Arc<Registries>,
+    progress: P,
+}
+
+/// Pushes the tags of a repository, one after the other. Dropping the future stops it; what the registry has then are
+/// blobs without a name, which it collects.
+///
+/// # Errors
+/// Docker's texts, see [`Error`].
+pub async fn push(
+    store: &Store,
+    request: PushRequest,
+    progress: impl Fn(PushProgress) + Send + Sync + Clone + 'static,
+) -> Result<(), Error> {
+    let repository = request.repository;
+    let place = Registries::home(repository.domain());
+    let scopes = scopes(store, &repository, &request.tags);
+    let credentials = request.credentials.as_ref();
+    let registry = Registry::with_scopes(&place, &repository, credentials, &request.registries, scopes).await?;
+    let push = Push { store: store.clone(), registry, repository, registries: request.registries, progress };
+    for (reference, id) in request.tags {
+        push.tag(&reference, id).await?;
+    }
+    Ok(())
+}
+
+/// Write access to the repository, and read access to those that blobs may be mounted from.
+fn scopes(store: &Store, repository: &Reference, tags: &[(Reference, ImageId)]) -> Vec<String> {
+    let mut scopes = vec![format!("repository:{}:pull,push", repository.path())];
+    for image in tags.iter().filter_map(|(_, id)| store.image(id).ok()) {
+        for blob in image.config.rootfs.diff_ids.iter().flat_map(|diff| store.known_blobs(diff)) {
+            let scope = mount_source(&blob, repository).map(|path| format!("repository:{path}:pull"));
+            scopes.extend(scope.filter(|scope| !scopes.contains(scope)));
+        }
+    }
+    scopes.truncate(1 + CANDIDATES);
+    scopes
+}
+
+/// The path of another repository of the same registry that has the blob.
+fn mount_source(blob: &KnownBlob, repository: &Reference) -> Option<String> {
+    let source: Reference = blob.repository.parse().ok()?;
+    let other = source.domain() == repository.domain() && source.path() != repository.path();
+    other.then(|| source.path().to_owned())
+}
+
+// === impl Push ===
+
+impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
+    async fn tag(&self, reference: &Reference, id: ImageId) -> Result<(), Error> {
+        let image = self.store.image(&id)?;
+        // Keeps the layers' blobs while they are read.
+        let lease = self.store.lease();
+        hold(&self.store, &lease, &image)?;
+        let blobs = self.layers(&image.config.rootfs.diff_ids).await?;
+        self.document(&image.raw, &image.id.0).await?;
+        let (media_type, bytes) = manifest(&image, &blobs);
+        let tag = reference.tag().unwrap_or_default();
+        self.registry.put_manifest(tag, media_type, &bytes).await?;
+        let digest = sha256(&bytes);
+        let (store, name) = (self.store.clone(), reference.with_digest(digest));
+        crate::pull::blocking(move || Ok(store.tag(&id, &name)?)).await?;
+        (self.progress)(PushProgress::Tagged { tag: tag.to_owned(), digest, size: bytes.len() as u64 });
+        Ok(())
+    }
+
+    /// Sends what the registry lacks; gives the blob of each layer, bottom first.
+    async fn layers(&self, diffs: &[DiffId]) -> Result<Vec<KnownBlob>, Error> {
+        let mut unique: Vec<DiffId> = Vec::new();
+        // Docker begins with the topmost layer.
+        for diff in diffs.iter().rev() {
+            if !unique.contains(diff) {
+                unique.push(*diff);
+            }
+        }
+        let parallel = self.registries.uploads.max(1);
+        let slots = Arc::new(Semaphore::new(parallel));
+        unique.iter().for_each(|diff| (self.progress)(PushProgress::Preparing { layer: diff.short() }));
+        let waiting = unique.iter().skip(parallel);
+        waiting.for_each(|diff| (self.progress)(PushProgress::Waiting { layer: diff.short() }));
+        // Dropped with this future: then the uploads stop.
+        let mut tasks = JoinSet::new();
+        for diff in unique {
+            let (push, slots) = (self.clone(), Arc::clone(&slots));
+            tasks.spawn(async move {
+                // The semaphore is never closed.
+                let _permit = slots.acquire_owned().await;
+                push.layer(diff).await.map(|blob| (diff, blob))
+            });
+        }
+        let mut sent = std::collections::HashMap::new();
+        while let Some(done) = tasks.join_next().await {
+            let (diff, blob) = done.map_err(|_| Error::Canceled)??;
+            sent.insert(diff, blob);
+        }
+        Ok(diffs.iter().filter_map(|diff| sent.get(diff).cloned()).collect())
+    }
+
+    async fn layer(&self, diff: DiffId) -> Result<KnownBlob, Error> {
+        let layer = diff.short();
+        let known: Vec<KnownBlob> =
+            self.store.known_blobs(&diff).into_iter().filter(|blob| is_compressed(&blob.media_type)).collect();
+        for blob in known.iter().take(CANDIDATES) {
+            if self.registry.has_blob(&blob.digest).await? {
+                (self.progress)(PushProgress::AlreadyExists { layer });
+                return self.remember(diff, blob.clone());
+            }
+        }
+        let mut session = None;
+        for blob in known.iter().take(CANDIDATES) {
+            let Some(from) = mount_source(blob, &self.repository) else { continue };
+            match self.registry.begin(Some((&blob.digest, &from))).await? {
+                Begun::Mounted => {
+                    (self.progress)(PushProgress::Mounted { layer, from });
+                    return self.remember(diff, blob.clone());
+                }
+                Begun::Session(address) => session = Some(address),
+            }
+        }
+        let mut attempt = 1;
+        loop {
+            match self.upload(diff, session.take()).await {
+                Err(Error::Connect { .. } | Error::Status(_)) if attempt < self.registries.attempts => {
+                    let seconds = attempt * 2;
+                    (self.progress)(PushProgress::Retrying { layer: layer.clone(), seconds });
+                    tokio::time::sleep(Duration::from_secs(u64::from(seconds))).await;
+                    attempt += 1;
+                }
+                result => {
+                    let blob = result?;
+                    (self.progress)(PushProgress::Pushed { layer });
+                    return self.remember(diff, blob);
+                }
+            }
+        }
+    }
+
+    async fn upload(&self, diff: DiffId, session: Option<String>) -> Result<KnownBlob, Error> {
+        let kept = self.store.blob_of_diff(&diff).ok_or_else(|| store::Error::NoSuchLayer(diff.to_string()))?;
+        let session = match session {
+            Some(session) => session,
+            None => match self.registry.begin(None).await? {
+                Begun::Session(session) => session,
+                Begun::Mounted => {
+                    return Err(Error::Answer { url: diff.to_string(), reason: "an upload ended early".to_owned() });
+                }
+            },
+        };
+        let (progress, layer, total) = (self.progress.clone(), diff.short(), kept.size);
+        let report = move |current| progress(PushProgress::Pushing { layer: layer.clone(), current, total });
+        let gzip = !is_compressed(&kept.media_type);
+        let (pieces, work) = outgoing(kept.path, gzip, report);
+        let next = self.registry.send_piece(&session, Body::wrap_stream(stream(pieces))).await;
+        let sent = work.await.map_err(|_| Error::Canceled)?;
+        let next = match (next, &sent) {
+            // A file that cannot be read explains the broken request.
+            (Err(_), Err(Error::Read { source, .. })) if source.kind() != io::ErrorKind::BrokenPipe => session,
+            (next, _) => next?,
+        };
+        let sent = sent?;
+        self.registry.finish(&next, &sent.digest, None).await?;
+        let media_type = if gzip { OCI_GZIP.to_owned() } else { kept.media_type };
+        Ok(KnownBlob { digest: sent.digest, size: sent.size, media_type, repository: String::new() })
+    }
+
+    /// Notes where the layer is now, for the next push.
+    fn remember(&self, diff: DiffId, blob: KnownBlob) -> Result<KnownBlob, Error> {
+        let blob = KnownBlob { repository: self.repository.name(), ..blob };
+        self.store.remember_blob(&diff, &blob)?;
+        Ok(blob)
+    }
+
+    /// Sends the configuration unless it is there.
+    async fn document(&self, bytes: &[u8], digest: &Digest) -> Result<(), Error> {
+        if self.registry.has_blob(digest).await? {
+            return Ok(());
+        }
+        match self.registry.begin(None).await? {
+            Begun::Mounted => Ok(()),
+            Begun::Session(session) => self.registry.finish(&session, digest, Some(bytes)).await,
+        }
+    }
+}
+
+/// Puts every layer of an image under the lease.
+fn hold(store: &Store, lease: &Lease, image: &Image) -> Result<(), Error> {
+    for chain in &image.chain {
+        store.layer(lease, chain).ok_or_else(|| store::Error::NoSuchLayer(chain.to_string()))?;
+    }
+    Ok(())
+}
+
+fn is_compressed(media_type: &str) -> bool {
+    media_type.ends_with("gzip") || media_type.ends_with("zstd")
+}
+
+/// Docker's form when it can say everything; it knows no zstd.
+fn manifest(image: &Image, blobs: &[KnownBlob]) -> (&'static str, Vec<u8>) {
+    let oci = blobs.iter().any(|blob| blob.media_type.ends_with("zstd"));
+    let layer_type = |blob: &KnownBlob| match (oci, blob.media_type.ends_with("zstd")) {
+        (false, _) => SCHEMA2_LAYER,
+        (true, false) => OCI_GZIP,
+        (true, true) => OCI_ZSTD,
+    };
+    let layers =
+        blobs.iter().map(|blob| Descriptor { media_type: layer_type(blob), size: blob.size, digest: blob.digest });
+    let media_type = if oci { OCI } else { SCHEMA2 };
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type,
+        config: Descriptor {
+            media_type: if oci { OCI_CONFIG } else { SCHEMA2_CONFIG },
+            size: image.raw.len() as u64,
+            digest: image.id.0,
+        },
+        layers: layers.collect(),
+    };
+    let mut bytes = Vec::new();
+    let format = serde_json::ser::PrettyFormatter::with_indent(b"   ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, format);
+    // Texts and numbers always encode.
+    let _ = manifest.serialize(&mut serializer);
+    (media_type, bytes)
+}
+
+fn stream(pieces: mpsc::Receiver<io::Result<Bytes>>) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send {
+    futures_util::stream::unfold(pieces, async |mut pieces| pieces.recv().await.map(|piece| (piece, pieces)))
+}
