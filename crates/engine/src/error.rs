@@ -226,6 +226,9 @@ pub enum Invalid {
     /// Swap limit below the memory limit.
     #[error("Minimum memoryswap limit should be larger than memory limit, see usage")]
     SwapTooSmall,
+    /// What cannot be done to an unhealthy container.
+    #[error("invalid gantry.health-on-failure: {0:?}; use one of 'none', 'restart', 'stop', or 'kill'")]
+    OnUnhealthy(String),
     /// Limits that contradict each other or the kernel.
     #[error("{0}")]
     Limit(&'static str),
@@ -313,6 +316,21 @@ pub enum Invalid {
     /// `ps` did not like its arguments.
     #[error("Error running ps: {0}")]
     Ps(String),
+}
+
+/// The texts of an error and its causes, outermost first.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        // A transparent wrapper repeats the text of its cause.
+        if !text.ends_with(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 impl Error {

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use types::{ContainerId, ExecId};
@@ -127,6 +128,11 @@ impl ExecTable {
         let entries = self.lock();
         let mine = entries.values().filter(|entry| entry.container == *container && running(entry));
         mine.map(|entry| entry.id.clone()).collect()
+    }
+
+    /// Nobody will ask for this one again.
+    pub(crate) fn forget_one(&self, id: &ExecId) {
+        self.lock().remove(id);
     }
 
     /// The container is gone, and its execs with it.
@@ -254,6 +260,30 @@ impl Engine {
             exit_code,
             can_remove: false,
         })
+    }
+
+    /// Waits until an exec has ended; one that is not known has.
+    pub(crate) async fn exec_ended(&self, id: &ExecId) {
+        if let Ok(entry) = self.execs.find(id.as_str()) {
+            entry.ended().await;
+        }
+    }
+
+    /// Kills an exec's process. One that has ended is left alone.
+    pub(crate) fn kill_exec(&self, id: &ExecId) {
+        let Ok(entry) = self.execs.find(id.as_str()) else { return };
+        let running = || match *entry.progress.borrow() {
+            Progress::Running { pid } => Pid::from_raw(pid),
+            _ => None,
+        };
+        let Some(pid) = running() else { return };
+        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        // Its number may be somebody else's by now, if it ended in this moment: its group tells.
+        let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero())).unwrap_or_default();
+        if groups.contains(entry.container.as_str()) && running().is_some() {
+            // It may end by itself before the signal reaches it.
+            let _ = pidfd_send_signal(&process, rustix::process::Signal::KILL);
+        }
     }
 
     /// Changes the size of an exec's terminal.

@@ -14,6 +14,7 @@ mod events;
 mod exec;
 mod export;
 mod filters;
+mod health;
 mod images;
 mod lifecycle;
 mod limits;

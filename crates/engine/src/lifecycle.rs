@@ -227,20 +227,39 @@ impl Engine {
         let signal = options.signal.or(config.stop_signal).unwrap_or(Signal::TERM);
         let seconds = options.timeout.or(config.stop_timeout).unwrap_or(STOP_TIMEOUT);
         let patience = u64::try_from(seconds).ok().map(Duration::from_secs);
+        self.terminate(container, signal, patience).await?;
+        Ok(true)
+    }
+
+    /// Ends a run without calling it a user's wish, so that the restart policy acts: at once, or by its stop signal.
+    pub(crate) async fn end_run(&self, container: &Arc<Container>, at_once: bool) -> Result<(), Error> {
+        let config = &container.spec.config;
+        let signal = if at_once { Signal::KILL } else { config.stop_signal.unwrap_or(Signal::TERM) };
+        let seconds = config.stop_timeout.unwrap_or(STOP_TIMEOUT);
+        self.terminate(container, signal, u64::try_from(seconds).ok().map(Duration::from_secs)).await
+    }
+
+    /// A signal, and SIGKILL when it has not helped in time. That it has ended before is fine.
+    async fn terminate(
+        &self,
+        container: &Arc<Container>,
+        signal: Signal,
+        patience: Option<Duration>,
+    ) -> Result<(), Error> {
         match container.ask(|reply| Command::Signal(signal, reply)).await {
             Ok(()) => {}
-            Err(Error::State(_)) => return Ok(true),
+            Err(Error::State(_)) => return Ok(()),
             Err(error) => return Err(error),
         }
         if wait_ended(container, patience).await {
-            return Ok(true);
+            return Ok(());
         }
         match container.ask(|reply| Command::Signal(Signal::KILL, reply)).await {
             Ok(()) | Err(Error::State(_)) => {}
             Err(error) => return Err(error),
         }
         wait_ended(container, Some(KILL_TIMEOUT)).await;
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 //!   containers/<id>/
 //!     config.json        the specification, written once
 //!     state.json         name and status, replaced at every change
+//!     health.json        what the health check has found, where there is one
 //!     hostname hosts resolv.conf
 //!     <id>-json.log      written by the monitor; .1, .2 … after rotation
 //!     mounts/shm         only with `--ipc shareable`: the tmpfs that other containers may join
@@ -75,6 +76,12 @@ impl Paths {
     #[must_use]
     pub fn state(&self, id: &ContainerId) -> PathBuf {
         self.container(id).join(STATE)
+    }
+
+    /// What the health check has found.
+    #[must_use]
+    pub fn health(&self, id: &ContainerId) -> PathBuf {
+        self.container(id).join("health.json")
     }
 
     /// `/etc/hostname` of the container.

@@ -120,7 +120,16 @@ impl Engine {
         let networks = self.networks_of(&spec, &status);
         let ports = ports_of(&spec, &status);
         let image = self.shown_image(&spec);
-        ContainerSummary { spec, name: status.name, state: status.state, image, networks, ports, size: None }
+        ContainerSummary {
+            spec,
+            name: status.name,
+            state: status.state,
+            health: status.health,
+            image,
+            networks,
+            ports,
+            size: None,
+        }
     }
 
     /// The name the container was made with, or the id when that name now means another image.
@@ -160,6 +169,7 @@ impl Engine {
             name: status.name,
             restart_count: status.restart_count,
             state: status.state,
+            health: status.health,
             spec,
         })
     }

@@ -12,7 +12,8 @@ use types::ContainerId;
 use crate::container::{Command, MonitorLink, RunEnd, StartKind, Status, at_daemon_start, exit_record};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::model::{ContainerSpec, ContainerState, ExitInfo};
+use crate::health;
+use crate::model::{ContainerSpec, ContainerState, ExitInfo, HealthStatus};
 use crate::paths::{DRAFT, Paths};
 use crate::records;
 use crate::start::remove_run;
@@ -69,8 +70,16 @@ pub(crate) fn observe(paths: &Paths) -> Result<Vec<Found>, Error> {
 
 fn observe_one(paths: &Paths, id: &ContainerId) -> Result<Found, Error> {
     let spec: ContainerSpec = records::read(&paths.spec(id))?;
-    let status: Status = records::read(&paths.state(id))?;
+    let mut status: Status = records::read(&paths.state(id))?;
     let run = observe_run(&paths.run(id), &status);
+    let started = !matches!(status.state, ContainerState::Created);
+    if started && spec.config.healthcheck.as_ref().is_some_and(|check| check.command(None).is_some()) {
+        let mut known = health::read(&paths.health(id));
+        if !matches!((&run, &status.state), (Run::Alive(_), ContainerState::Running { .. })) {
+            known.status = HealthStatus::Unhealthy;
+        }
+        status.health = Some(Arc::new(known));
+    }
     Ok(Found { spec, status, run })
 }
 

@@ -11,6 +11,8 @@ const CGROUPNS: &str = "Cgroup namespace to use (host|private)
            default-cgroupns-mode option on the daemon (default)";
 
 const SWAP: &str = "Swap limit equal to memory plus swap: '-1' to enable unlimited swap";
+const HEALTH_ON_FAILURE: &str =
+    "What to do when the container becomes unhealthy (none|restart|stop|kill) (default none)";
 const START_PERIOD: &str =
     "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default 0s)";
 const START_INTERVAL: &str = "Time between running the check during the start period (ms|s|m|h) (default 0s)";
@@ -69,6 +71,7 @@ pub static CONTAINER: &[Flag] = &[
     Flag::value("group-add", "list", "Add additional groups to join"),
     Flag::value("health-cmd", "string", "Command to run to check health"),
     Flag::value("health-interval", "duration", "Time between running the check (ms|s|m|h) (default 0s)"),
+    Flag::value("health-on-failure", "string", HEALTH_ON_FAILURE),
     Flag::value("health-retries", "int", "Consecutive failures needed to report unhealthy"),
     Flag::value("health-start-interval", "duration", START_INTERVAL),
     Flag::value("health-start-period", "duration", START_PERIOD),

@@ -100,9 +100,16 @@ fn optional(m: &Matches) -> Map<String, Value> {
         .map(|text| text.split_once(':').unwrap_or((text, "")))
         .map(|(target, options)| (target.to_owned(), json!(options)))
         .collect();
+    if let Some(action) = m.maybe("health-on-failure") {
+        // An annotation, so that every client can say it.
+        host.insert("Annotations".to_owned(), json!({ "gantry.health-on-failure": action }));
+    }
     for (field, flag) in [("StorageOpt", "storage-opt"), ("Sysctls", "sysctl"), ("Annotations", "annotation")] {
         if m.given(flag) {
-            host.insert(field.to_owned(), json!(keyvalue::map(&m.list(flag))));
+            let map = json!(keyvalue::map(&m.list(flag)));
+            as_map(map).into_iter().for_each(|(key, value)| {
+                host.entry(field).or_insert_with(|| json!({}))[&key] = value;
+            });
         }
     }
     if !tmpfs.is_empty() {

@@ -15,11 +15,13 @@ use types::Signal;
 use super::Container;
 use super::command::{Command, ExecStarted, Reply, StartKind};
 use super::exit::RunEnd;
+use super::health::HealthWatch;
 use super::link::{MonitorLink, Said, next_of};
 use super::status::Status;
 use crate::engine::Engine;
 use crate::error::{Error, StateConflict};
 use crate::exec::ExecEntry;
+use crate::health::Check;
 use crate::model::{ContainerState, ExitInfo};
 use crate::{records, start};
 
@@ -38,6 +40,8 @@ pub(super) struct Actor {
     pub(super) restart_at: Option<Instant>,
     /// The delay before the last automatic restart.
     pub(super) last_delay: Duration,
+    /// What checks the container, while something does.
+    pub(super) health: HealthWatch,
     /// The end of the last run's monitor, which the next start waits for.
     pub(super) reaping: Option<JoinHandle<()>>,
     /// The container is removed: the actor ends.
@@ -62,6 +66,7 @@ impl Actor {
             execs: Vec::new(),
             restart_at: None,
             last_delay: Duration::ZERO,
+            health: HealthWatch::default(),
             reaping: None,
             ended: false,
         }
@@ -69,6 +74,7 @@ impl Actor {
 
     /// Works until the container is removed.
     pub(super) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Command>) {
+        self.watch_health();
         while !self.ended {
             let restart_at = self.restart_at;
             let restart = async {
@@ -117,6 +123,10 @@ impl Actor {
             Command::Pause(reply) => answer(reply, self.pause()),
             Command::Unpause(reply) => answer(reply, self.unpause()),
             Command::Rename(name, reply) => answer(reply, Ok(self.rename(name))),
+            Command::Checked { watch, result, reply } => {
+                let health = self.checked(watch, result);
+                answer(reply, health);
+            }
             Command::Update(request, reply) => {
                 let result = self.update_limits(*request).await;
                 answer(reply, result);
@@ -180,8 +190,12 @@ impl Actor {
         link.child = Some(run.child);
         let (pid, start_time) = (link.pid, link.start_time);
         self.link = Some(link);
+        let checked = self.container.spec.config.healthcheck.is_some() && Check::of(&self.container).is_some();
         self.update(|status| {
             status.state = ContainerState::Running { pid, start_time, since: Timestamp::now() };
+            if checked {
+                status.open_health();
+            }
             status.endpoint = run.endpoint;
             status.stopped_by_user = false;
             if kind == StartKind::User {
@@ -193,6 +207,8 @@ impl Actor {
         if kind == StartKind::User {
             self.last_delay = Duration::ZERO;
         }
+        self.health.restart = false;
+        self.watch_health();
         self.engine.container_event(&self.container, "start", &[]);
         Ok(())
     }
@@ -254,7 +270,11 @@ impl Actor {
             });
         };
         self.engine.cgroup(&self.container.spec)?.freeze().map_err(runtime::Error::Cgroup)?;
-        self.update(|status| status.state = ContainerState::Paused { pid, start_time, since });
+        self.unwatch_health();
+        self.update(|status| {
+            status.state = ContainerState::Paused { pid, start_time, since };
+            status.close_health();
+        });
         self.engine.container_event(&self.container, "pause", &[]);
         Ok(())
     }
@@ -265,6 +285,7 @@ impl Actor {
         };
         self.engine.cgroup(&self.container.spec)?.thaw().map_err(runtime::Error::Cgroup)?;
         self.update(|status| status.state = ContainerState::Running { pid, start_time, since });
+        self.watch_health();
         self.engine.container_event(&self.container, "unpause", &[]);
         Ok(())
     }

@@ -9,7 +9,7 @@ use types::Signal;
 
 use crate::error::Error;
 use crate::exec::ExecEntry;
-use crate::model::UpdateContainer;
+use crate::model::{CheckResult, Health, UpdateContainer};
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -45,6 +45,15 @@ pub(crate) enum Command {
     Unpause(Reply<()>),
     /// Take this name, which is reserved; answers with the old one.
     Rename(String, Reply<String>),
+    /// A health check has run; answers with what that makes of the container's health, unless the run is over.
+    Checked {
+        /// Which watch it belongs to.
+        watch: u64,
+        /// What came out.
+        result: CheckResult,
+        /// Answer.
+        reply: Reply<Option<Arc<Health>>>,
+    },
     /// Change limits and restart policy.
     Update(Box<UpdateContainer>, Reply<()>),
     /// New terminal size: rows, columns.

@@ -12,7 +12,7 @@ use super::actor::Actor;
 use super::command::StartKind;
 use super::restart::{self, Ended};
 use crate::error::{Error, StateConflict};
-use crate::model::{ContainerState, ExitInfo};
+use crate::model::{ContainerState, ExitInfo, RestartPolicy};
 use crate::start;
 
 /// What ended a run.
@@ -52,6 +52,8 @@ impl Actor {
             ContainerState::Running { since, .. } | ContainerState::Paused { since, .. } => Some(since),
             _ => None,
         };
+        self.unwatch_health();
+        let restart_unhealthy = std::mem::take(&mut self.health.restart) && !before.stopped_by_user;
         self.release_run(child).await;
         let info = ExitInfo {
             code: end.code,
@@ -61,8 +63,10 @@ impl Actor {
             error: String::new(),
         };
         let ran_for = since.map_or(Duration::ZERO, |since| end.at.duration_since(since).unsigned_abs());
+        // Ended because it was unhealthy: as if its policy were `always`.
+        let policy = if restart_unhealthy { RestartPolicy::Always } else { self.container.restart_policy() };
         let next = restart::decide(
-            self.container.restart_policy(),
+            policy,
             Ended {
                 code: end.code,
                 ran_for,
@@ -74,6 +78,7 @@ impl Actor {
         self.update(|status| {
             status.endpoint = None;
             status.runs_ended += 1;
+            status.close_health();
             status.state = match next {
                 Some(_) => ContainerState::Restarting { last: info },
                 None => ContainerState::Exited(info),

@@ -4,6 +4,7 @@ mod actor;
 mod command;
 mod exec_relay;
 mod exit;
+mod health;
 mod link;
 mod restart;
 mod status;

@@ -1,9 +1,11 @@
 //! The changing side of a container: published to watchers and stored in `containers/<id>/state.json`.
 
+use std::sync::Arc;
+
 use network::EndpointRecord;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ContainerState, Overrides};
+use crate::model::{ContainerState, Health, Overrides};
 
 /// Name, state and what belongs to the present run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub struct Status {
     /// How many runs have ended; `wait` for the next exit watches it grow.
     #[serde(default)]
     pub runs_ended: u64,
+    /// What its health check has shown; stored beside this record, in `health.json`.
+    #[serde(skip)]
+    pub health: Option<Arc<Health>>,
     /// The container is gone; the last value watchers see.
     #[serde(skip)]
     pub removed: bool,
@@ -44,6 +49,7 @@ impl Status {
             overrides: None,
             endpoint: None,
             runs_ended: 0,
+            health: None,
             removed: false,
         }
     }

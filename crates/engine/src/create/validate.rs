@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Invalid};
 use crate::limits;
-use crate::model::{ContainerConfig, EndpointRequest, HostConfig, NetworkMode, Resources, RestartPolicy};
+use crate::model::{ContainerConfig, EndpointRequest, HostConfig, NetworkMode, OnUnhealthy, Resources, RestartPolicy};
 
 const LOG_OPTIONS: [&str; 8] =
     ["max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"];
@@ -14,6 +14,7 @@ pub(super) fn check(config: &ContainerConfig, host: &mut HostConfig, cpus: usize
     let warnings = limits::check(&mut host.resources, cpus, false)?;
     complete_resources(&mut host.resources);
     check_network(config, host)?;
+    check_on_unhealthy(config, host)?;
     check_log(host)?;
     if host.auto_remove && host.restart_policy != RestartPolicy::No {
         return Err(Invalid::Conflict("cannot create container with both a restart policy and AutoRemove").into());
@@ -76,6 +77,16 @@ fn check_network(config: &ContainerConfig, host: &HostConfig) -> Result<(), Erro
         return Err(Invalid::Conflict("links and the network mode").into());
     }
     Ok(())
+}
+
+/// The words of `--health-on-failure`, which arrive as an annotation or a label.
+fn check_on_unhealthy(config: &ContainerConfig, host: &HostConfig) -> Result<(), Error> {
+    let places = [&host.annotations, &config.labels];
+    let mut words = places.into_iter().filter_map(|place| place.get(OnUnhealthy::KEY));
+    match words.find(|word| OnUnhealthy::parse(word).is_none()) {
+        Some(word) => Err(Invalid::OnUnhealthy(word.clone()).into()),
+        None => Ok(()),
+    }
 }
 
 fn check_log(host: &HostConfig) -> Result<(), Error> {

@@ -115,7 +115,10 @@ impl ContainerFilter {
     /// Whether the container passes.
     #[must_use]
     pub fn matches(&self, container: &ContainerSummary) -> bool {
-        self.matches_identity(container) && self.matches_state(&container.state) && self.matches_surroundings(container)
+        let health = container.health.as_ref().map_or("none", |health| health.status.word());
+        self.matches_identity(container)
+            && self.matches_state(&container.state, health)
+            && self.matches_surroundings(container)
     }
 
     fn matches_identity(&self, container: &ContainerSummary) -> bool {
@@ -130,12 +133,11 @@ impl ContainerFilter {
             && self.is_task != Some(true)
     }
 
-    fn matches_state(&self, state: &ContainerState) -> bool {
+    fn matches_state(&self, state: &ContainerState, health: &str) -> bool {
         let exit = state.exit().filter(|exit| exit.started_at.is_some()).map(|exit| exit.code);
         any(&self.states, |wanted| wanted == state.word())
             && any(&self.exit_codes, |code| exit == Some(*code))
-            // No health checks run in this engine yet, so every container is in the state `none`.
-            && any(&self.health, |health| health == "none")
+            && any(&self.health, |wanted| wanted == health)
     }
 
     fn matches_surroundings(&self, container: &ContainerSummary) -> bool {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use types::{ContainerId, ExecId};
 
+use super::health::Health;
 use super::process::{ExecConfig, PortKey};
 use super::spec::ContainerSpec;
 use super::state::ContainerState;
@@ -68,6 +69,8 @@ pub struct ContainerDetails {
     pub name: String,
     /// Present state.
     pub state: ContainerState,
+    /// What its health check has shown; `None` without one, or before the first start.
+    pub health: Option<Arc<Health>>,
     /// Automatic restarts so far.
     pub restart_count: u32,
     /// Running execs.
@@ -103,6 +106,8 @@ pub struct ContainerSummary {
     pub name: String,
     /// Present state.
     pub state: ContainerState,
+    /// As in [`ContainerDetails`].
+    pub health: Option<Arc<Health>>,
     /// The image as it should be shown: the requested name, or the id when the name now means another image.
     pub image: String,
     /// Live endpoints by network name.

@@ -2,6 +2,7 @@
 
 mod details;
 mod event;
+mod health;
 mod host;
 pub mod image;
 pub mod network;
@@ -11,6 +12,7 @@ mod state;
 
 pub use details::{ContainerDetails, ContainerSummary, EndpointSettings, ExecDetails, MountPoint, ProcessList};
 pub use event::{Event, EventKind};
+pub use health::{CheckResult, Health, HealthStatus, OnUnhealthy};
 pub use host::{
     BindMount, DeviceMapping, HostConfig, LogConfig, MountRequest, MountRequestKind, NamespaceMode, NetworkMode,
     Overrides, PortBindingRequest, Resources, RestartPolicy, ThrottleDevice, Ulimit, UpdateContainer,

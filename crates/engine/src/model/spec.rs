@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use types::{ContainerId, Digest, Platform};
 
+use super::health::OnUnhealthy;
 use super::host::HostConfig;
 use super::process::ContainerConfig;
 
@@ -40,6 +41,16 @@ pub struct EndpointRequest {
     pub links: Vec<String>,
     /// Driver options.
     pub driver_opts: BTreeMap<String, String>,
+}
+
+impl ContainerSpec {
+    /// What happens when it becomes unhealthy: an annotation says it, or a label. Checked at create.
+    #[must_use]
+    pub fn on_unhealthy(&self) -> OnUnhealthy {
+        let annotation = self.host.annotations.get(OnUnhealthy::KEY);
+        let word = annotation.or_else(|| self.config.labels.get(OnUnhealthy::KEY));
+        word.and_then(|word| OnUnhealthy::parse(word)).unwrap_or_default()
+    }
 }
 
 /// The stored specification (`containers/<id>/config.json`).

@@ -1,12 +1,13 @@
 //! The process side of a create request.
 
+use api::ApiVersion;
 use api::container::{Config, Healthcheck, Words};
 use engine::model::{ContainerConfig, PortKey};
 
 use super::ports;
 use crate::failure::Failure;
 
-pub(super) fn decode(wire: Config) -> Result<ContainerConfig, Failure> {
+pub(super) fn decode(wire: Config, version: ApiVersion) -> Result<ContainerConfig, Failure> {
     let env = wire.env.unwrap_or_default();
     if let Some(bad) = env.iter().find(|entry| entry.is_empty() || entry.starts_with('=')) {
         return Err(Failure::invalid(format!("invalid environment variable: {bad}")));
@@ -28,7 +29,7 @@ pub(super) fn decode(wire: Config) -> Result<ContainerConfig, Failure> {
         cmd: words(wire.cmd),
         // The client writes `--entrypoint ""` as one empty word.
         entrypoint: words(wire.entrypoint).map(|words| if words == [""] { Vec::new() } else { words }),
-        healthcheck: wire.healthcheck.map(healthcheck).transpose()?.flatten(),
+        healthcheck: wire.healthcheck.map(|check| healthcheck(check, version)).transpose()?,
         image: wire.image,
         volumes: wire.volumes.unwrap_or_default().into_keys().collect(),
         working_dir: wire.working_dir,
@@ -45,13 +46,44 @@ fn words(words: Option<Words>) -> Option<Vec<String>> {
     words.map(|words| words.0)
 }
 
-/// A request may switch an image's health check off; running one is not supported.
-fn healthcheck(wire: Healthcheck) -> Result<Option<engine::model::Healthcheck>, Failure> {
-    if wire == Healthcheck::default() {
-        return Ok(None);
+/// What is left out comes from the image, field by field. Versions before 1.44 do not know `StartInterval`.
+fn healthcheck(wire: Healthcheck, version: ApiVersion) -> Result<engine::model::Healthcheck, Failure> {
+    const MILLISECOND: i64 = 1_000_000;
+    let start_interval = if version < ApiVersion(44) { 0 } else { wire.start_interval };
+    for (name, nanoseconds) in [
+        ("Interval", wire.interval),
+        ("Timeout", wire.timeout),
+        ("StartPeriod", wire.start_period),
+        ("StartInterval", start_interval),
+    ] {
+        if nanoseconds != 0 && nanoseconds < MILLISECOND {
+            return Err(Failure::invalid(format!("{name} in Healthcheck cannot be less than 1ms")));
+        }
     }
-    if wire.test.first().is_some_and(|word| word == "NONE") {
-        return Ok(Some(engine::model::Healthcheck { test: wire.test, ..Default::default() }));
+    if wire.retries < 0 {
+        return Err(Failure::invalid("Retries in Healthcheck cannot be negative"));
     }
-    Err(Failure::unsupported("Healthcheck (--health-cmd)"))
+    check_test(&wire.test)?;
+    Ok(engine::model::Healthcheck {
+        test: wire.test,
+        interval: wire.interval,
+        timeout: wire.timeout,
+        start_period: wire.start_period,
+        start_interval,
+        retries: wire.retries,
+    })
+}
+
+/// Docker logs a kind that it does not know and checks nothing; here the request is refused.
+fn check_test(test: &[String]) -> Result<(), Failure> {
+    match test.split_first() {
+        None => Ok(()),
+        Some((kind, words)) => match (kind.as_str(), words) {
+            ("NONE", _) | ("CMD", [_, ..]) | ("CMD-SHELL", [_]) => Ok(()),
+            ("CMD" | "CMD-SHELL", _) => {
+                Err(Failure::invalid(format!("Test in Healthcheck must have a command behind {kind}")))
+            }
+            _ => Err(Failure::invalid(format!("Unknown healthcheck type '{kind}' (expected 'CMD')"))),
+        },
+    }
 }

@@ -40,7 +40,7 @@ pub fn create(
     let mac = request.config.mac_address.clone();
     let wire_host = request.host_config.unwrap_or_default();
     let host = host::decode(wire_host, version, &mut warnings)?;
-    let config = config::decode(request.config)?;
+    let config = config::decode(request.config, version)?;
     if host.uts_mode == engine::model::NamespaceMode::Host && !config.hostname.is_empty() {
         return Err(Failure::invalid("conflicting options: hostname and the UTS mode"));
     }

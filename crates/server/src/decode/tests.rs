@@ -161,7 +161,6 @@ fn wrong_process_settings_are_refused_in_dockers_words() {
 #[test]
 fn what_is_not_offered_is_refused_and_not_ignored() {
     for (json, option) in [
-        (r#"{"Healthcheck":{"Test":["CMD","true"]}}"#, "Healthcheck (--health-cmd)"),
         (r#"{"HostConfig":{"Mounts":[{"Type":"image","Source":"a","Target":"/a"}]}}"#, "mount type \"image\""),
         (
             r#"{"HostConfig":{"Mounts":[{"Type":"volume","Source":"a","Target":"/a","VolumeOptions":{"Subpath":"x"}}]}}"#,

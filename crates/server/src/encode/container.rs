@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use api::ApiVersion;
 use api::container::{
-    DriverData, ExecInspect, Inspect, MountPoint, NetworkSettings, PortBinding, ProcessConfig, State,
+    DriverData, ExecInspect, Health, HealthcheckResult, Inspect, MountPoint, NetworkSettings, PortBinding,
+    ProcessConfig, State,
 };
 use api::network::{EndpointIpamConfig, EndpointSettings};
 use base64::Engine as _;
@@ -26,7 +27,7 @@ pub fn details(container: &ContainerDetails, version: ApiVersion) -> Inspect {
         created: time::rfc3339(spec.created),
         path: spec.path.clone(),
         args: spec.args.clone(),
-        state: state(&container.state),
+        state: state(&container.state, container.health.as_deref()),
         image: spec.image.map(|image| image.to_string()).unwrap_or_default(),
         resolv_conf_path: path(&container.resolv_conf_path),
         hostname_path: path(&container.hostname_path),
@@ -50,7 +51,7 @@ pub fn details(container: &ContainerDetails, version: ApiVersion) -> Inspect {
     }
 }
 
-fn state(state: &ContainerState) -> State {
+fn state(state: &ContainerState, health: Option<&model::Health>) -> State {
     let exit = state.exit();
     let since = match state {
         ContainerState::Running { since, .. } | ContainerState::Paused { since, .. } => Some(*since),
@@ -72,7 +73,21 @@ fn state(state: &ContainerState) -> State {
         error: exit.map(|exit| exit.error.clone()).unwrap_or_default(),
         started_at: time::optional(since),
         finished_at: time::optional(exit.filter(|_| !never_ran).map(|exit| exit.at)),
-        health: None,
+        health: health.map(encode_health),
+    }
+}
+
+fn encode_health(health: &model::Health) -> Health {
+    let result = |result: &model::CheckResult| HealthcheckResult {
+        start: time::rfc3339(result.start),
+        end: time::rfc3339(result.end),
+        exit_code: result.exit_code,
+        output: result.output.clone(),
+    };
+    Health {
+        status: health.status.word().to_owned(),
+        failing_streak: i64::from(health.failing_streak),
+        log: Some(health.log.iter().map(result).collect()),
     }
 }
 

@@ -30,7 +30,7 @@ pub fn summary(summary: &ContainerSummary, version: ApiVersion, now: Timestamp) 
         size_root_fs: size(|(_, all)| all),
         labels: spec.config.labels.clone(),
         state: if never_ran { "created" } else { summary.state.word() }.to_owned(),
-        status: status::status(&summary.state, now),
+        status: status::status(&summary.state, summary.health.as_deref(), now),
         host_config: HostSummary {
             network_mode: host::network_mode(&spec.host.network_mode, version),
             annotations: if version < ApiVersion(46) { Default::default() } else { spec.host.annotations.clone() },

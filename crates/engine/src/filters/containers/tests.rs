@@ -62,6 +62,7 @@ fn container() -> ContainerSummary {
         spec: Arc::new(spec),
         name: "web_1".to_owned(),
         state: ContainerState::Exited(exit),
+        health: None,
         image: "base".to_owned(),
         networks: [("bridge".to_owned(), Default::default())].into(),
         ports: Default::default(),
