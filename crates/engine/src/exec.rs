@@ -24,6 +24,8 @@ const KEPT_FOR: Duration = Duration::from_secs(300);
 pub struct ExecStart {
     /// Nobody listens.
     pub detach: bool,
+    /// The client expects a terminal's bytes; without it they come in frames, whatever the process has.
+    pub raw: bool,
     /// Rows and columns of the terminal.
     pub console_size: Option<(u16, u16)>,
 }
@@ -181,9 +183,10 @@ impl Engine {
         let command = entry.config.cmd.join(" ");
         self.exec_event(&container, &entry, &format!("exec_start: {command}"), None);
         let result = self.run_exec(&container, &entry, options).await;
-        if let Err(error) = &result {
-            // Docker's code for an exec that fails before its command is looked at.
-            entry.exited(if let Error::ExecFailed { code, .. } = error { *code } else { 126 });
+        if result.is_err() {
+            // Docker's code for every exec that cannot be started, also for a command that is not there. (Its newest
+            // releases say 127 then; the suites of its SDKs expect 126.)
+            entry.exited(126);
         }
         result
     }
@@ -213,12 +216,12 @@ impl Engine {
         let client = if options.detach { None } else { Some(stream(ours)?) };
         match (started.terminal, relay, client) {
             // A terminal must be read even if nobody listens: a full one would stop the process.
-            (Some(master), _, client) => relay_terminal(master, client, Arc::clone(entry))
+            (Some(master), _, client) => relay_terminal(master, client, options.raw, Arc::clone(entry))
                 .map_err(Error::file("relay the terminal of exec", entry.id.as_str()))?,
-            (None, Some(relay), Some(client)) => relay.run(client, Arc::clone(entry)),
+            (None, Some(relay), Some(client)) => relay.run(client, options.raw, Arc::clone(entry)),
             _ => {}
         }
-        if options.detach { Ok(None) } else { Ok(Some(AttachStream { tty, io: stream(theirs)? })) }
+        if options.detach { Ok(None) } else { Ok(Some(AttachStream { tty: options.raw, io: stream(theirs)? })) }
     }
 }
 

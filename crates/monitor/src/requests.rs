@@ -53,14 +53,16 @@ impl Monitor {
     fn resize(&self, rows: u16, cols: u16) -> Reply {
         match self.streams.terminal() {
             Some(terminal) => set_size(terminal, rows, cols),
-            None => error("the container has no terminal"),
+            // Docker lets it pass: a client that does not know asks every time its window changes.
+            None => Reply::Ok,
         }
     }
 
     fn resize_exec(&self, exec_id: &str, rows: u16, cols: u16) -> Reply {
-        match self.execs.find(exec_id).and_then(|exec| exec.console.as_ref()) {
-            Some(terminal) => set_size(terminal, rows, cols),
-            None => error("no such exec with a terminal is running"),
+        match self.execs.find(exec_id).map(|exec| exec.console.as_ref()) {
+            Some(Some(terminal)) => set_size(terminal, rows, cols),
+            Some(None) => Reply::Ok,
+            None => error("no such exec is running"),
         }
     }
 

@@ -19,6 +19,7 @@ pub mod private_mounts;
 pub mod scheduling;
 pub mod sealed_exe;
 pub mod seccomp;
+pub mod send_queue;
 pub mod seqpacket;
 pub mod signal_fd;
 pub mod unshare;

@@ -59,12 +59,13 @@ impl ExecStdio {
     }
 
     /// Moves bytes until the process has ended and its output is delivered; then closes the stream.
-    pub(crate) fn run(self, client: UnixStream, entry: Arc<ExecEntry>) {
+    pub(crate) fn run(self, client: UnixStream, raw: bool, entry: Arc<ExecEntry>) {
         let (from_client, to_client) = client.into_split();
         let to_client = Arc::new(Mutex::new(to_client));
         let input = tokio::spawn(feed(from_client, self.stdin));
         let streams = [(1, self.stdout), (2, self.stderr)];
-        let outputs = streams.map(|(number, fd)| tokio::spawn(frame(number, fd, Arc::clone(&to_client))));
+        let framing = |number| (!raw).then_some(number);
+        let outputs = streams.map(|(number, fd)| tokio::spawn(pass(framing(number), fd, Arc::clone(&to_client))));
         tokio::spawn(async move {
             let delivered = async {
                 for output in outputs {
@@ -94,8 +95,18 @@ async fn feed(mut from: OwnedReadHalf, stdin: Option<OwnedFd>) {
     let _ = tokio::io::copy(&mut from, &mut to).await;
 }
 
-/// From one of the process's streams to the client, in Docker's frames: number, three zeros, big-endian length.
-async fn frame(number: u8, fd: Option<OwnedFd>, to: Arc<Mutex<OwnedWriteHalf>>) {
+/// Puts the head of a frame into the eight bytes before its content: number, three zeros, big-endian length. Gives what
+/// is sent; without a number only the content.
+fn frame(number: Option<u8>, buffer: &mut [u8], count: usize) -> &[u8] {
+    let Some(number) = number else { return &buffer[8..8 + count] };
+    buffer[..4].copy_from_slice(&[number, 0, 0, 0]);
+    let length = u32::try_from(count).unwrap_or(u32::MAX);
+    buffer[4..8].copy_from_slice(&length.to_be_bytes());
+    &buffer[..8 + count]
+}
+
+/// From one of the process's streams to the client, in Docker's frames when the stream has a number.
+async fn pass(number: Option<u8>, fd: Option<OwnedFd>, to: Arc<Mutex<OwnedWriteHalf>>) {
     let Some(mut from) = fd.and_then(|fd| Receiver::from_owned_fd(fd).ok()) else { return };
     let mut buffer = Vec::new();
     loop {
@@ -110,10 +121,7 @@ async fn frame(number: u8, fd: Option<OwnedFd>, to: Arc<Mutex<OwnedWriteHalf>>) 
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(_) => return,
         };
-        buffer[..4].copy_from_slice(&[number, 0, 0, 0]);
-        let length = u32::try_from(count).unwrap_or(u32::MAX);
-        buffer[4..8].copy_from_slice(&length.to_be_bytes());
-        if to.lock().await.write_all(&buffer[..8 + count]).await.is_err() {
+        if to.lock().await.write_all(frame(number, &mut buffer, count)).await.is_err() {
             // The client left; the process may write on into the void.
             let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
             return;
@@ -125,7 +133,12 @@ async fn frame(number: u8, fd: Option<OwnedFd>, to: Arc<Mutex<OwnedWriteHalf>>) 
 ///
 /// # Errors
 /// fcntl(2), epoll_ctl(2).
-pub(crate) fn relay_terminal(master: OwnedFd, client: Option<UnixStream>, entry: Arc<ExecEntry>) -> io::Result<()> {
+pub(crate) fn relay_terminal(
+    master: OwnedFd,
+    client: Option<UnixStream>,
+    raw: bool,
+    entry: Arc<ExecEntry>,
+) -> io::Result<()> {
     let flags = rustix::fs::fcntl_getfl(&master)?;
     rustix::fs::fcntl_setfl(&master, flags | OFlags::NONBLOCK)?;
     #[expect(deprecated, reason = "its successor is unsafe; the descriptor is owned and never replaced here")]
@@ -136,7 +149,7 @@ pub(crate) fn relay_terminal(master: OwnedFd, client: Option<UnixStream>, entry:
         // Held here until the process has ended: a client takes the end of the stream for the end of the process, and
         // asks for the exit code next.
         let mut to_client = to_client;
-        let shown = show(&master, &mut to_client);
+        let shown = show(&master, (!raw).then_some(1), &mut to_client);
         tokio::pin!(shown);
         tokio::select! {
             () = &mut shown => entry.ended().await,
@@ -164,11 +177,11 @@ async fn type_in(mut from: OwnedReadHalf, master: Arc<AsyncFd<OwnedFd>>) {
     }
 }
 
-async fn show(master: &AsyncFd<OwnedFd>, to: &mut Option<OwnedWriteHalf>) {
-    let mut buffer = vec![0; BUFFER];
+async fn show(master: &AsyncFd<OwnedFd>, number: Option<u8>, to: &mut Option<OwnedWriteHalf>) {
+    let mut buffer = vec![0; 8 + BUFFER];
     loop {
         let Ok(mut ready) = master.readable().await else { return };
-        let result = ready.try_io(|fd| match read(fd.get_ref(), &mut buffer) {
+        let result = ready.try_io(|fd| match read(fd.get_ref(), &mut buffer[8..]) {
             // The last holder of the other side is gone: a terminal says EIO instead of an end of file.
             Err(Errno::IO) => Ok(0),
             result => result.map_err(io::Error::from),
@@ -177,7 +190,7 @@ async fn show(master: &AsyncFd<OwnedFd>, to: &mut Option<OwnedWriteHalf>) {
             Ok(Ok(0) | Err(_)) => return,
             Ok(Ok(count)) => {
                 if let Some(client) = to
-                    && client.write_all(&buffer[..count]).await.is_err()
+                    && client.write_all(frame(number, &mut buffer, count)).await.is_err()
                 {
                     *to = None;
                 }

@@ -52,7 +52,7 @@ pub(super) async fn run(engine: &std::sync::Arc<Engine>, container: &Container, 
 
 /// The exit code, once the process has ended and its output was read.
 async fn execute(engine: &std::sync::Arc<Engine>, id: &ExecId, output: &mut Output) -> Result<i32, Error> {
-    let options = ExecStart { detach: false, console_size: None };
+    let options = ExecStart::default();
     if let Some(stream) = engine.exec_start(id.as_str(), options).await? {
         output.read(stream.io).await;
     }

@@ -241,6 +241,8 @@ pub struct HostConfig {
     pub volumes_from: Vec<String>,
     /// File the client writes the id to; reported only.
     pub container_id_file: String,
+    /// Isolation technology: empty or `default`; reported only.
+    pub isolation: String,
     /// Log driver.
     pub log: LogConfig,
     /// Network.

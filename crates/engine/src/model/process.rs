@@ -83,6 +83,8 @@ pub struct ContainerConfig {
     pub attach_stderr: bool,
     /// Ports the image or the request declares.
     pub exposed_ports: BTreeSet<PortKey>,
+    /// Those of them that the request wrote without a protocol, which is shown again as it was written.
+    pub exposed_bare: BTreeSet<PortKey>,
     /// Whether the process gets a terminal.
     pub tty: bool,
     /// Whether stdin stays open without an attached client.

@@ -14,6 +14,8 @@ pub(super) fn decode(wire: Config, version: ApiVersion) -> Result<ContainerConfi
     }
     let stop_signal = Some(wire.stop_signal.as_str()).filter(|signal| !signal.is_empty());
     let exposed_ports = wire.exposed_ports.keys().map(|port| ports::key(port)).collect::<Result<Vec<PortKey>, _>>()?;
+    let bare = wire.exposed_ports.keys().filter(|port| !port.contains('/'));
+    let exposed_bare = bare.map(|port| ports::key(port)).collect::<Result<_, _>>()?;
     Ok(ContainerConfig {
         hostname: wire.hostname,
         domainname: wire.domainname,
@@ -22,6 +24,7 @@ pub(super) fn decode(wire: Config, version: ApiVersion) -> Result<ContainerConfi
         attach_stdout: wire.attach_stdout,
         attach_stderr: wire.attach_stderr,
         exposed_ports: exposed_ports.into_iter().collect(),
+        exposed_bare,
         tty: wire.tty,
         open_stdin: wire.open_stdin,
         stdin_once: wire.stdin_once,

@@ -25,6 +25,7 @@ pub(super) fn decode(
         tmpfs: wire.tmpfs,
         volumes_from: wire.volumes_from.unwrap_or_default(),
         container_id_file: wire.container_id_file,
+        isolation: wire.isolation,
         log: LogConfig { driver: wire.log_config.kind, options: wire.log_config.config },
         network_mode: modes::network(&wire.network_mode)?,
         port_bindings: ports::bindings(wire.port_bindings)?,

@@ -2,7 +2,7 @@
 
 use api::Empty;
 use api::container::{Config, Healthcheck, Words};
-use engine::model::ContainerConfig;
+use engine::model::{ContainerConfig, PortKey};
 
 use super::or_null;
 
@@ -15,7 +15,7 @@ pub(super) fn config(config: &ContainerConfig) -> Config {
         attach_stdin: config.attach_stdin,
         attach_stdout: config.attach_stdout,
         attach_stderr: config.attach_stderr,
-        exposed_ports: config.exposed_ports.iter().map(|port| (port.to_string(), Empty {})).collect(),
+        exposed_ports: config.exposed_ports.iter().map(|port| (exposed(config, *port), Empty {})).collect(),
         tty: config.tty,
         open_stdin: config.open_stdin,
         stdin_once: config.stdin_once,
@@ -35,6 +35,11 @@ pub(super) fn config(config: &ContainerConfig) -> Config {
         stop_timeout: config.stop_timeout,
         shell: words(&config.shell),
     }
+}
+
+/// `80/tcp`, or `80` when the request said so.
+fn exposed(config: &ContainerConfig, port: PortKey) -> String {
+    if config.exposed_bare.contains(&port) { port.port.to_string() } else { port.to_string() }
 }
 
 fn healthcheck(check: &engine::model::Healthcheck) -> Healthcheck {

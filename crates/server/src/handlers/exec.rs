@@ -24,14 +24,16 @@ pub(crate) async fn create(mut call: Call) -> Outcome {
 pub(crate) async fn start(mut call: Call) -> Outcome {
     let request: ExecStartRequest = call.json_or_default().await?;
     let side = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
-    let console_size = request.console_size.filter(|_| call.since(42));
+    let console_size = request.console_size.filter(|_| request.tty && call.since(42));
     let options = ExecStart {
         detach: request.detach,
+        raw: request.tty,
         console_size: console_size.map(|(rows, columns)| (side(rows), side(columns))),
     };
-    let keys = call.engine.exec_inspect(&call.name)?.config.detach_keys;
-    let detach_keys = DetachKeys::parse(&keys)?;
-    let tty = call.engine.exec_inspect(&call.name)?.config.tty;
+    let config = call.engine.exec_inspect(&call.name)?.config;
+    let detach_keys = DetachKeys::parse(&config.detach_keys)?;
+    // What the client says here decides about frames, as in Docker; what the process has was decided before.
+    let tty = request.tty;
     let io = match call.engine.exec_start(&call.name, options).await {
         Ok(None) => return Ok(respond::empty(StatusCode::OK)),
         Ok(Some(stream)) => stream.io,
@@ -39,7 +41,7 @@ pub(crate) async fn start(mut call: Call) -> Outcome {
         Err(error @ Error::ExecFailed { .. }) if !options.detach => said(&error.to_string(), tty)?,
         Err(error) => return Err(error.into()),
     };
-    Ok(hijack::answer(call, Session { io, tty, detach_keys: Some(detach_keys) }))
+    Ok(hijack::answer(call, Session { io, tty, detach_keys: config.tty.then_some(detach_keys) }))
 }
 
 /// A stream that says one line on stderr and ends.

@@ -2,6 +2,7 @@
 //! the client is gone; the end of the client's input alone only closes stdin.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +17,9 @@ use crate::body::RequestBody;
 const BUFFER: usize = 64 * 1024;
 /// How often a silent session looks whether its client still exists.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long output waits for a client that has not taken the head of the answer.
+const HEAD_TAKEN_WITHIN: Duration = Duration::from_millis(200);
 
 /// Why the input direction ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,14 +38,15 @@ pub(super) async fn both_ways(client: Socket, early: Bytes, session: Session) {
     let scanner = session.detach_keys.filter(|_| session.tty).map(Scanner::new);
     let result = match client {
         Socket::Unix(mut stream) => {
-            let probe = probe(&stream);
+            let (probe, head) = (probe(&stream), probe(&stream));
             let (reader, writer) = stream.split();
-            exchange(reader, writer, early, scanner, (from_process, to_process), probe).await
+            exchange(reader, writer, early, scanner, (from_process, to_process), (probe, head)).await
         }
         Socket::Tcp(mut stream) => {
             let probe = probe(&stream);
             let (reader, writer) = stream.split();
-            exchange(reader, writer, early, scanner, (from_process, to_process), probe).await
+            // What TCP calls taken is acknowledged late and says nothing about the client.
+            exchange(reader, writer, early, scanner, (from_process, to_process), (probe, None)).await
         }
     };
     if let Err(error) = result {
@@ -50,7 +55,7 @@ pub(super) async fn both_ways(client: Socket, early: Bytes, session: Session) {
 }
 
 /// A second descriptor of the connection, to ask whether the client has closed it altogether.
-fn probe(stream: &impl std::os::fd::AsFd) -> Option<std::os::fd::OwnedFd> {
+fn probe(stream: &impl std::os::fd::AsFd) -> Option<OwnedFd> {
     rustix::io::fcntl_dupfd_cloexec(stream, 3).ok()
 }
 
@@ -60,7 +65,7 @@ async fn exchange(
     early: Bytes,
     scanner: Option<Scanner>,
     process: (OwnedReadHalf, OwnedWriteHalf),
-    probe: Option<std::os::fd::OwnedFd>,
+    (probe, head): (Option<OwnedFd>, Option<OwnedFd>),
 ) -> io::Result<()> {
     let (mut from_process, to_process) = process;
     let input = async {
@@ -84,8 +89,12 @@ async fn exchange(
     };
     let output = async {
         let mut buffer = vec![0; BUFFER];
+        let mut head = head;
         loop {
             let count = from_process.read(&mut buffer).await?;
+            if let Some(head) = head.take() {
+                head_taken(head).await;
+            }
             if count == 0 {
                 return writer.shutdown().await;
             }
@@ -162,8 +171,26 @@ impl Input {
     }
 }
 
+/// Waits until the client has read the head of the answer from a unix socket.
+///
+/// The Python SDK reads the head through a buffer and then goes on with the bare socket: output that lies right behind
+/// the head would be lost in that buffer. Docker is slow enough that it never does.
+async fn head_taken(socket: OwnedFd) {
+    let begin = tokio::time::Instant::now();
+    let mut round = 0;
+    while sys::send_queue::unread(&socket).is_ok_and(|unread| unread > 0) && begin.elapsed() < HEAD_TAKEN_WITHIN {
+        // A client that is awake reads within microseconds; timers count in milliseconds.
+        if round < 20 {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        round += 1;
+    }
+}
+
 /// Waits until the client has closed both directions; a client that only ended its input is still there.
-async fn until_gone(probe: Option<std::os::fd::OwnedFd>) {
+async fn until_gone(probe: Option<OwnedFd>) {
     let Some(probe) = probe else { return std::future::pending().await };
     loop {
         let mut entry = [PollFd::new(&probe, PollFlags::empty())];
@@ -202,6 +229,24 @@ mod tests {
         let mut output = String::new();
         client_reader.read_to_string(&mut output).await.expect("read");
         assert_eq!(output, "answer");
+        task.await.expect("ends");
+    }
+
+    #[tokio::test]
+    async fn output_does_not_come_before_the_head_was_read() {
+        let (client, mut served) = UnixStream::pair().expect("pair");
+        let (io, mut process) = UnixStream::pair().expect("pair");
+        served.write_all(b"head").await.expect("write");
+        process.write_all(b"output").await.expect("write");
+        let task = tokio::spawn(both_ways(Socket::Unix(served), Bytes::new(), session(io, false)));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let (mut reader, writer) = client.into_split();
+        let mut buffer = [0; 64];
+        let count = reader.read(&mut buffer).await.expect("read");
+        assert_eq!(&buffer[..count], b"head");
+        let count = reader.read(&mut buffer).await.expect("read");
+        assert_eq!(&buffer[..count], b"output");
+        drop((reader, writer, process));
         task.await.expect("ends");
     }
 
