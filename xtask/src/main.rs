@@ -9,6 +9,7 @@
 //! | `bench [--against SOCKET] [--runs N]`    | measures an optimised build, beside another engine         |
 //! | `soak [N]`                               | repeats the crash tests                                    |
 //! | `diff [SCRIPT]`                          | compares the API's answers with those of Debian's dockerd  |
+//! | `suite NAME [--only ENGINE] [TEXT]`      | test suites that others wrote, beside Docker               |
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
@@ -17,6 +18,7 @@ mod check;
 mod diff;
 mod features;
 mod soak;
+mod suite;
 mod test;
 
 use std::process::ExitCode;
@@ -24,7 +26,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask check | test [filter] | features | fixtures | \
-                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | diff [SCRIPT]";
+                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | diff [SCRIPT] | \
+                     suite docker-py|bollard [--only ENGINE] [TEXT]";
 
 fn main() -> ExitCode {
     match dispatch() {
@@ -47,6 +50,7 @@ fn dispatch() -> Result<()> {
         "bench" => bench::run(rest),
         "soak" => soak::run(rest),
         "diff" => diff::run(rest),
+        "suite" => suite::run(rest),
         _ => bail!(USAGE),
     }
 }

@@ -128,7 +128,8 @@ fn busybox() -> Result<&'static Path> {
     Ok(path)
 }
 
-fn busybox_layer() -> Result<Layer> {
+/// The layer of the busybox fixture, as a base for others.
+pub(crate) fn busybox_layer() -> Result<Layer> {
     let mut layer = LayerBuilder::new();
     for (path, mode) in [("bin", 0o755), ("dev", 0o755), ("etc", 0o755), ("proc", 0o755), ("root", 0o700)] {
         layer.directory(path, mode);

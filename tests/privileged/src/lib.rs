@@ -16,7 +16,9 @@
 //! | `client`   | one run of a command-line client and what came out               |
 //! | `http`     | raw HTTP/1.1 over the engine's socket                            |
 //! | `terminal` | a client on a pseudo terminal                                    |
+//! | `tmux`     | a client in a real terminal                                      |
 //! | `registry` | a local registry on loopback                                     |
+//! | `hub`      | images under Docker Hub's names, in a local registry             |
 //! | `host`     | what the host shows: processes, cgroups, mounts, links           |
 //! | `wait`     | waiting for a condition with a bound                             |
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -28,12 +30,15 @@ pub mod differential;
 pub mod fixtures;
 pub mod host;
 pub mod http;
+pub mod hub;
 pub mod options;
 pub mod registry;
 pub mod terminal;
+pub mod tmux;
 pub mod wait;
 
 pub use client::{Client, Run};
 pub use daemon::Daemon;
 pub use options::{Engine, Options};
+pub use tmux::Tmux;
 pub use wait::{skip, until};

@@ -45,6 +45,11 @@ impl Registry {
         format!("127.0.0.1:{}/{name}", self.port)
     }
 
+    /// The URL of the registry, as `registry-mirrors` wants it.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// Puts the image of a docker-archive into the registry under a name, without any engine.
     pub fn put(&self, archive: &std::path::Path, name: &str) -> String {
         let reference = self.reference(name);

@@ -1,0 +1,99 @@
+//! Images under the names that other people's programs ask Docker Hub for, made of our own fixtures.
+//!
+//! | name                                | content                                                  |
+//! |-------------------------------------|----------------------------------------------------------|
+//! | `busybox` (`latest`)                | the busybox fixture                                      |
+//! | `alpine` (`latest`, `3`; `3.10`)    | two images: busybox with alpine's users and directories  |
+//! | `hello-world` (`latest`, `linux`)   | the hello-world fixture                                  |
+//! | `fussybeaver/uhttpd` (`latest`)     | busybox httpd behind `/usr/sbin/run_uhttpd`              |
+//!
+//! A registry that holds them serves as `registry-mirrors` (`library/NAME`) and as a private registry (`NAME`).
+
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::archive::{Image, LayerBuilder, sha256};
+use crate::fixtures::{Fixture, busybox_layer, cache_directory};
+use crate::registry::Registry;
+
+/// Bump when the images below change.
+const RECIPES: &str = "2";
+
+/// One image and the names it has on Docker Hub.
+#[derive(Clone, Debug)]
+pub struct HubImage {
+    /// Docker-archive of the image.
+    pub archive: PathBuf,
+    /// `name:tag`, without `library/`.
+    pub names: &'static [&'static str],
+}
+
+/// Every image; built first when the cache does not hold it.
+pub fn images() -> Result<Vec<HubImage>> {
+    Ok(vec![
+        HubImage { archive: Fixture::Busybox.archive()?, names: &["busybox:latest"] },
+        HubImage { archive: alpine("3.20.0")?, names: &["alpine:latest", "alpine:3"] },
+        HubImage { archive: alpine("3.10.9")?, names: &["alpine:3.10"] },
+        HubImage { archive: Fixture::HelloWorld.archive()?, names: &["hello-world:latest", "hello-world:linux"] },
+        HubImage { archive: uhttpd()?, names: &["fussybeaver/uhttpd:latest"] },
+    ])
+}
+
+/// A registry that holds all of them under their Hub names and under their short names; none when no registry program
+/// is installed.
+pub fn registry() -> Result<Option<Registry>> {
+    let Some(registry) = Registry::start() else { return Ok(None) };
+    for image in images()? {
+        for name in image.names {
+            registry.put(&image.archive, name);
+            if !name.contains('/') {
+                registry.put(&image.archive, &format!("library/{name}"));
+            }
+        }
+    }
+    Ok(Some(registry))
+}
+
+fn alpine(version: &str) -> Result<PathBuf> {
+    let mut layer = LayerBuilder::new();
+    layer.file("etc/alpine-release", 0o644, format!("{version}\n").as_bytes());
+    let users = "root:x:0:0:root:/root:/bin/sh\npostgres:x:70:70::/var/lib/postgresql:/bin/sh\n\
+                 nobody:x:65534:65534:nobody:/:/sbin/nologin\n";
+    layer.file("etc/passwd", 0o644, users.as_bytes());
+    layer.file("etc/group", 0o644, b"root:x:0:root\npostgres:x:70:\nnobody:x:65534:\n");
+    for path in ["var/lib", "var/lib/postgresql", "var/opt", "opt", "mnt", "home", "srv", "run"] {
+        layer.directory(path, 0o755);
+    }
+    let config =
+        json!({"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"]});
+    cached(&format!("alpine-{version}"), layer, config)
+}
+
+fn uhttpd() -> Result<PathBuf> {
+    let mut layer = LayerBuilder::new();
+    layer.directory("usr/sbin", 0o755).directory("www", 0o755);
+    layer.file("usr/sbin/run_uhttpd", 0o755, b"#!/bin/sh\nexec httpd \"$@\"\n");
+    layer.file("www/index.html", 0o644, b"hello\n");
+    let command = ["/usr/sbin/run_uhttpd", "-f", "-p", "80", "-h", "/www"];
+    cached("uhttpd", layer, json!({"Env": ["PATH=/usr/bin:/bin"], "Cmd": command, "ExposedPorts": {"80/tcp": {}}}))
+}
+
+/// An image of the busybox layer and one more, kept beside the fixtures.
+fn cached(name: &str, layer: LayerBuilder, config: serde_json::Value) -> Result<PathBuf> {
+    let base = busybox_layer()?;
+    let key = sha256(format!("{RECIPES} {name} {}", base.digest()).as_bytes()).hex();
+    let path = cache_directory().join(format!("hub-{name}-{}.tar", &key[..12]));
+    if path.exists() {
+        return Ok(path);
+    }
+    fs::create_dir_all(cache_directory())?;
+    let image = Image { reference: format!("hub/{name}:latest"), layers: vec![base, layer.finish()], config };
+    let partial = path.with_extension(format!("partial{}", std::process::id()));
+    image.write(BufWriter::new(File::create(&partial)?))?;
+    fs::rename(&partial, &path).with_context(|| format!("put {} in place", path.display()))?;
+    Ok(path)
+}
