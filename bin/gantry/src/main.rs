@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     }
     match stem(&program) {
         monitor::client::PROGRAM => monitor::main(),
-        "dockerd" => daemon::command(&text(arguments)),
+        "dockerd" => daemon::dockerd(&text(arguments)),
         _ => {
             let environment = Environment::new(std::env::vars_os());
             let hooks = Hooks { programs: PROGRAMS, start_daemon: daemon::start_in_background };

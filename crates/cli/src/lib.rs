@@ -18,9 +18,11 @@ pub mod template;
 use std::io::Write;
 use std::process::ExitCode;
 
+pub use command::version_line;
 pub use context::DEFAULT_SOCKET;
 pub use environment::Environment;
 pub use error::Failure;
+pub use options::size::parse as parse_size;
 
 /// A subcommand that `bin` implements itself (`daemon`, later `registry`): it gets the arguments after its name.
 pub struct Program {

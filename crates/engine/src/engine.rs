@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use network::{EndpointRecord, Network};
@@ -29,6 +30,8 @@ pub struct Engine {
     pub config: Arc<EngineConfig>,
     /// Changed by `reload` only.
     pub(crate) live: ArcSwap<LiveConfig>,
+    /// Set once, when the daemon takes its containers along.
+    pub(crate) ending: AtomicBool,
     pub(crate) paths: Paths,
     /// Images, layers, volumes.
     pub store: Store,
@@ -149,6 +152,7 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         filters: Filters::new(config.container.seccomp_profile.clone()),
         pulls: Pulls::default(),
         live: ArcSwap::from_pointee(config.live.clone()),
+        ending: AtomicBool::new(false),
         monitor,
         _sealed: sealed,
         config: Arc::new(config),

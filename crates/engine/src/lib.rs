@@ -8,6 +8,7 @@ mod config;
 mod container;
 mod create;
 mod disk_usage;
+mod ending;
 mod engine;
 mod error;
 mod events;

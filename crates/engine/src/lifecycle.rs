@@ -14,9 +14,9 @@ use crate::model::{ContainerState, ExitInfo};
 use crate::names;
 
 /// How long `stop` waits before it kills, unless told otherwise.
-const STOP_TIMEOUT: i64 = 10;
+pub(crate) const STOP_TIMEOUT: i64 = 10;
 /// How long a killed process may take to vanish.
-const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to stop.
 #[derive(Clone, Copy, Debug, Default)]
@@ -264,7 +264,7 @@ impl Engine {
 }
 
 /// Waits until the container does not run; false when `patience` ended first.
-async fn wait_ended(container: &Container, patience: Option<Duration>) -> bool {
+pub(crate) async fn wait_ended(container: &Container, patience: Option<Duration>) -> bool {
     let mut watch = container.watch();
     let ended = watch.wait_for(|status| status.removed || !status.state.is_running());
     match patience {

@@ -40,6 +40,9 @@ fn attributes(settings: &LiveConfig) -> BTreeMap<String, String> {
         _ => "host",
     };
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    // As users write them, not as they are used.
+    let mirrors: Vec<String> =
+        settings.registry_mirrors.iter().map(|mirror| mirror.trim_end_matches('/').to_owned()).collect();
     let pairs = [
         ("allow-nondistributable-artifacts", json(&settings.nondistributable_artifacts)),
         ("debug", settings.debug.to_string()),
@@ -55,7 +58,7 @@ fn attributes(settings: &LiveConfig) -> BTreeMap<String, String> {
         ("max-concurrent-uploads", settings.max_concurrent_uploads.to_string()),
         ("max-download-attempts", settings.max_download_attempts.to_string()),
         ("name", name),
-        ("registry-mirrors", json(&settings.registry_mirrors)),
+        ("registry-mirrors", json(&mirrors)),
         ("runtimes", "gantry:gantry-runtime runc:gantry-runtime".to_owned()),
         ("shutdown-timeout", settings.shutdown_timeout.to_string()),
     ];

@@ -16,9 +16,11 @@ mod query;
 mod respond;
 mod router;
 mod serve;
+mod tls;
 
 pub use body::{RequestBody, ResponseBody};
 pub use failure::{Failure, status};
-pub use listen::{BindError, Listen};
+pub use listen::{Access, BindError, Listen};
 pub use router::handle;
 pub use serve::Server;
+pub use tls::{Tls, TlsError};

@@ -2,20 +2,36 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::hijack::Socket;
+use crate::tls::Tls;
+
+/// Who may use a unix socket unless told otherwise.
+const DEFAULT_GROUP: &str = "docker";
 
 /// An address to listen on, as `-H` names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Listen {
     /// `unix:///path`.
     Unix(PathBuf),
     /// `tcp://address:port`.
     Tcp(SocketAddr),
+    /// A listening socket that systemd made and handed over; `fd://`.
+    Inherited(OwnedFd),
+}
+
+/// Who may connect, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Group of the unix sockets, by name or number. `None` is `docker`, where the machine has it; empty is root's.
+    pub group: Option<String>,
+    /// For the TCP sockets.
+    pub tls: Option<Tls>,
 }
 
 /// A socket that cannot be listened on.
@@ -27,6 +43,14 @@ pub enum BindError {
     /// The path is something else than a socket.
     #[error("{} exists and is not a socket", .0.display())]
     NotASocket(PathBuf),
+    /// The group that shall own the socket does not exist.
+    #[error("could not change group {} to {group}: group {group} not found", .path.display())]
+    NoGroup {
+        /// The socket.
+        path: PathBuf,
+        /// The group as named.
+        group: String,
+    },
     /// A system call failed.
     #[error("cannot listen on {address}")]
     Io {
@@ -42,30 +66,70 @@ pub enum BindError {
 #[derive(Debug)]
 pub(crate) enum Listener {
     /// With the path, so that it can be removed at the end.
-    Unix(UnixListener, PathBuf),
-    Tcp(TcpListener),
+    Unix(UnixListener, Option<PathBuf>),
+    Tcp(TcpListener, Option<Tls>),
+}
+
+/// A connection that was accepted and may have to agree on a key first.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    Ready(Socket),
+    Secret(TcpStream, Tls),
 }
 
 impl Listener {
-    pub(crate) fn bind(listen: &Listen) -> Result<Self, BindError> {
+    pub(crate) fn bind(listen: Listen, access: &Access) -> Result<Self, BindError> {
         match listen {
-            Listen::Unix(path) => bind_unix(path).map(|listener| Self::Unix(listener, path.clone())),
-            Listen::Tcp(address) => bind_tcp(*address)
-                .map(Self::Tcp)
+            Listen::Unix(path) => {
+                bind_unix(&path, access.group.as_deref()).map(|listener| Self::Unix(listener, Some(path)))
+            }
+            Listen::Tcp(address) => bind_tcp(address)
+                .map(|listener| Self::Tcp(listener, access.tls.clone()))
                 .map_err(|source| BindError::Io { address: address.to_string(), source }),
-        }
-    }
-
-    pub(crate) async fn accept(&self) -> io::Result<Socket> {
-        match self {
-            Self::Unix(listener, _) => Ok(Socket::Unix(listener.accept().await?.0)),
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok(Socket::Tcp(stream))
+            Listen::Inherited(socket) => {
+                let address = format!("systemd activated file fd {}", socket.as_raw_fd());
+                inherit(socket, access).map_err(|source| BindError::Io { address, source })
             }
         }
     }
+
+    /// The path to remove at the end; an inherited socket is systemd's.
+    pub(crate) fn own_path(&self) -> Option<&Path> {
+        match self {
+            Self::Unix(_, path) => path.as_deref(),
+            Self::Tcp(..) => None,
+        }
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Unix(listener, _) => Ok(Accepted::Ready(Socket::Unix(listener.accept().await?.0))),
+            Self::Tcp(listener, tls) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok(match tls {
+                    Some(tls) => Accepted::Secret(stream, tls.clone()),
+                    None => Accepted::Ready(Socket::Tcp(stream)),
+                })
+            }
+        }
+    }
+}
+
+/// A socket from systemd: unix or TCP, as its unit says.
+fn inherit(socket: OwnedFd, access: &Access) -> io::Result<Listener> {
+    use rustix::net::{AddressFamily, getsockname, sockopt};
+    if !sockopt::socket_acceptconn(&socket)? {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a listening stream socket"));
+    }
+    if getsockname(&socket)?.address_family() == AddressFamily::UNIX {
+        let listener = std::os::unix::net::UnixListener::from(socket);
+        listener.set_nonblocking(true)?;
+        return Ok(Listener::Unix(UnixListener::from_std(listener)?, None));
+    }
+    let listener = std::net::TcpListener::from(socket);
+    listener.set_nonblocking(true)?;
+    Ok(Listener::Tcp(TcpListener::from_std(listener)?, access.tls.clone()))
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
@@ -75,7 +139,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// A socket that a dead daemon left behind is replaced; one that answers is not.
-fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
+fn bind_unix(path: &Path, group: Option<&str>) -> Result<UnixListener, BindError> {
     let failed = |source| BindError::Io { address: path.display().to_string(), source };
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => return Err(BindError::NotASocket(path.to_owned())),
@@ -88,11 +152,12 @@ fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
             parent.map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
         }
     }
+    let group = owner(path, group)?;
     // The socket gets its name only when its mode and group are right: nobody connects in between.
     let draft = path.with_extension(format!("{}.tmp", std::process::id()));
     let _ = std::fs::remove_file(&draft);
     let listener = UnixListener::bind(&draft).map_err(failed)?;
-    let prepared = restrict(&draft).and_then(|()| std::fs::rename(&draft, path));
+    let prepared = restrict(&draft, group).and_then(|()| std::fs::rename(&draft, path));
     prepared.map_err(|source| {
         let _ = std::fs::remove_file(&draft);
         failed(source)
@@ -100,11 +165,28 @@ fn bind_unix(path: &Path) -> Result<UnixListener, BindError> {
     Ok(listener)
 }
 
-/// Mode 0660, and the group `docker` where the machine has one.
-fn restrict(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
+/// The id of the group that shall own a socket. Only the default one may be missing.
+fn owner(path: &Path, group: Option<&str>) -> Result<Option<u32>, BindError> {
+    let name = match group {
+        Some("") => return Ok(None),
+        Some(name) => name,
+        None => DEFAULT_GROUP,
+    };
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    if let Some(group) = group_id(&groups, "docker") {
+    match group_id(&groups, name).or_else(|| name.parse().ok()) {
+        None if name == DEFAULT_GROUP => {
+            tracing::debug!(path = %path.display(), "there is no group {name}: the socket is root's alone");
+            Ok(None)
+        }
+        None => Err(BindError::NoGroup { path: path.to_owned(), group: name.to_owned() }),
+        found => Ok(found),
+    }
+}
+
+/// Mode 0660 and the group.
+fn restrict(path: &Path, group: Option<u32>) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if let Some(group) = group {
         std::os::unix::fs::chown(path, None, Some(group))?;
     }
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
@@ -135,13 +217,17 @@ mod tests {
         std::fs::create_dir_all(&directory).expect("directory");
         let path = directory.join("a.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).expect("stale"));
-        let live = Listener::bind(&Listen::Unix(path.clone())).expect("replaced");
+        let live = Listener::bind(Listen::Unix(path.clone()), &Access::default()).expect("replaced");
         let mode = std::fs::metadata(&path).expect("exists").permissions().mode() & 0o777;
         assert_eq!(mode, 0o660);
-        assert!(matches!(Listener::bind(&Listen::Unix(path.clone())), Err(BindError::InUse(_))));
+        assert!(matches!(Listener::bind(Listen::Unix(path.clone()), &Access::default()), Err(BindError::InUse(_))));
         drop(live);
         std::fs::write(directory.join("file"), "").expect("write");
-        assert!(matches!(Listener::bind(&Listen::Unix(directory.join("file"))), Err(BindError::NotASocket(_))));
+        let file = Listen::Unix(directory.join("file"));
+        assert!(matches!(Listener::bind(file, &Access::default()), Err(BindError::NotASocket(_))));
+        let other = Access { group: Some("no such group".to_owned()), tls: None };
+        let bound = Listener::bind(Listen::Unix(directory.join("b.sock")), &other);
+        assert!(matches!(bound, Err(BindError::NoGroup { .. })));
         std::fs::remove_dir_all(&directory).expect("clean");
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::body::RequestBody;
 use crate::hijack::Socket;
-use crate::listen::{BindError, Listen, Listener};
+use crate::listen::{Accepted, Access, BindError, Listen, Listener};
 use crate::router;
 
 /// How long answers in progress may take once the daemon has been asked to end.
@@ -33,19 +34,18 @@ impl Server {
     ///
     /// # Errors
     /// [`BindError`] of the first address that cannot be bound.
-    pub fn bind(addresses: &[Listen]) -> Result<Self, BindError> {
-        let listeners = addresses.iter().map(Listener::bind).collect::<Result<_, _>>()?;
-        Ok(Self { listeners })
+    pub fn bind(addresses: Vec<Listen>, access: &Access) -> Result<Self, BindError> {
+        let bound = addresses.into_iter().map(|listen| Listener::bind(listen, access));
+        Ok(Self { listeners: bound.collect::<Result<_, _>>()? })
     }
 
-    /// Answers until `shutdown` completes, then lets answers in progress end.
+    /// Answers until `shutdown` completes, then lets answers in progress end. `shutdown` is first polled when every
+    /// address answers.
     pub async fn serve(self, engine: Arc<Engine>, shutdown: impl Future<Output = ()>) {
         let (ending, ended) = watch::channel(());
         let mut paths = Vec::new();
         for listener in self.listeners {
-            if let Listener::Unix(_, path) = &listener {
-                paths.push(path.clone());
-            }
+            paths.extend(listener.own_path().map(Path::to_owned));
             tokio::spawn(accept(listener, Arc::clone(&engine), ended.clone()));
         }
         drop(ended);
@@ -70,8 +70,16 @@ async fn accept(listener: Listener, engine: Arc<Engine>, mut ended: watch::Recei
             _ = ended.changed() => return,
         };
         match accepted {
-            Ok(socket) => {
+            Ok(Accepted::Ready(socket)) => {
                 tokio::spawn(connection(socket, Arc::clone(&engine), ended.clone()));
+            }
+            Ok(Accepted::Secret(stream, tls)) => {
+                let (engine, ended) = (Arc::clone(&engine), ended.clone());
+                tokio::spawn(async move {
+                    if let Some(stream) = tls.accept(stream).await {
+                        connection(Socket::Tls(Box::new(stream)), engine, ended).await;
+                    }
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

@@ -36,7 +36,7 @@ impl Daemon {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let server = Server::bind(&[listen]).unwrap();
+                let server = Server::bind(vec![listen], &server::Access::default()).unwrap();
                 let engine: Arc<Engine> = Engine::open(config).await.unwrap();
                 ready.send(()).unwrap();
                 server.serve(engine, async { drop(stopped.await) }).await;

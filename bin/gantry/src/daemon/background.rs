@@ -11,6 +11,8 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::options::Options;
+use super::sockets::DOCKER_SOCKET;
+use super::values::Host;
 
 /// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -94,8 +96,9 @@ fn read_pid(pidfile: &Path) -> anyhow::Result<Pid> {
 
 fn socket(options: &Options) -> anyhow::Result<PathBuf> {
     let unix = options.hosts.iter().find_map(|host| match host {
-        server::Listen::Unix(path) => Some(path.clone()),
-        server::Listen::Tcp(_) => None,
+        Host::Unix(path) if path.as_os_str().is_empty() => Some(PathBuf::from(DOCKER_SOCKET)),
+        Host::Unix(path) => Some(path.clone()),
+        Host::Tcp { .. } | Host::Inherited(_) => None,
     });
     Ok(unix.unwrap_or_else(|| options.exec_root.join("gantry.sock")))
 }

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use rustix::fs::{FlockOperation, flock};
 
+use super::options::Options;
+
+/// Marks a root as ours.
+const LOCK: &str = "gantry.lock";
+
 /// Holds the roots for this process. The kernel lets go when the process ends, however it ends.
 pub(super) struct Held {
     _locks: [File; 2],
@@ -15,7 +20,13 @@ pub(super) struct Held {
 
 impl Held {
     /// Creates the roots, locks them and writes the pid file.
-    pub(super) fn take(data_root: &Path, exec_root: &Path, pidfile: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When another daemon has one of them, or when the data root is Docker's own.
+    pub(super) fn take(options: &Options) -> anyhow::Result<Self> {
+        let (data_root, exec_root, pidfile) = (&options.data_root, &options.exec_root, &options.pidfile);
+        refuse_foreign(data_root)?;
+        refuse_running(pidfile)?;
         let locks = [lock(data_root)?, lock(exec_root)?];
         let mut file = File::create(pidfile).with_context(|| format!("create {}", pidfile.display()))?;
         writeln!(file, "{}", std::process::id()).with_context(|| format!("write {}", pidfile.display()))?;
@@ -30,9 +41,33 @@ impl Drop for Held {
     }
 }
 
+/// A data root that Docker made holds records this daemon would misread and break.
+fn refuse_foreign(data_root: &Path) -> anyhow::Result<()> {
+    let dockers = data_root.join("network/files/local-kv.db").exists() || data_root.join("buildkit/cache.db").exists();
+    if dockers && !data_root.join(LOCK).exists() {
+        bail!("{} belongs to Docker's own daemon: name another directory with --data-root", data_root.display());
+    }
+    Ok(())
+}
+
+/// Docker's own daemon knows nothing of our locks; its pid file tells.
+fn refuse_running(pidfile: &Path) -> anyhow::Result<()> {
+    let Ok(text) = std::fs::read_to_string(pidfile) else { return Ok(()) };
+    let Ok(pid) = text.trim().parse::<u32>() else { return Ok(()) };
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    // A number that somebody else has by now is no daemon.
+    if pid != std::process::id() && name.trim() == "dockerd" {
+        bail!(
+            "failed to start daemon, ensure docker is not running or delete {}: process with PID {pid} is still running",
+            pidfile.display()
+        );
+    }
+    Ok(())
+}
+
 fn lock(root: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(root).with_context(|| format!("create {}", root.display()))?;
-    let path = root.join("gantry.lock");
+    let path = root.join(LOCK);
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.with_context(|| format!("open {}", path.display()))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {

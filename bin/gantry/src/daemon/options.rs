@@ -1,33 +1,31 @@
 //! All settings of a daemon, parsed from flags and `daemon.json`; nothing is touched yet.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow, bail};
-use clap::ArgMatches;
-use engine::Remap;
+use cli::Environment;
+use cli::flags::Matches;
+use engine::{ContainerDefaults, LiveConfig, Proxies, Remap};
 use ipnet::Ipv4Net;
-use server::Listen;
 use store::DriverChoice;
 
-use super::{file, flags};
-
-const DATA_ROOT: &str = "/var/lib/gantry";
-const EXEC_ROOT: &str = "/run/gantry";
-const CONFIG_FILE: &str = "/etc/gantry/daemon.json";
-/// Docker's own socket: taken over when nobody else owns it, so that stock clients find us.
-pub(super) const DOCKER_SOCKET: &str = "/var/run/docker.sock";
-/// Ids that a remapped container has.
-const REMAP_SIZE: u32 = 65_536;
+use super::Called;
+use super::file::{self, FileSettings};
+use super::merged::{self, Merged};
+use super::values::{self, Host};
 
 /// Settings of one daemon.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
+    pub called: Called,
     pub data_root: PathBuf,
     pub exec_root: PathBuf,
     /// Addresses the user named; empty for the default sockets.
-    pub hosts: Vec<Listen>,
+    pub hosts: Vec<Host>,
+    /// Group that may use the unix sockets; `None` when the user named none.
+    pub group: Option<String>,
+    pub tls: Option<TlsFiles>,
     /// The default bridge to own; `None` lets the daemon choose.
     pub bridge_name: Option<String>,
     /// Address of the default bridge.
@@ -36,210 +34,320 @@ pub(super) struct Options {
     pub bridge: Option<String>,
     pub pidfile: PathBuf,
     pub log_level: String,
+    pub log_json: bool,
     pub driver: DriverChoice,
     pub mtu: Option<u32>,
     pub bind_ip: Ipv4Addr,
     pub userns_remap: Option<Remap>,
     pub log_driver: String,
     pub log_options: BTreeMap<String, String>,
-    pub insecure_registries: Vec<String>,
-    pub labels: Vec<String>,
-    pub debug: bool,
     pub init: bool,
     pub icc: bool,
     pub iptables: bool,
     pub ip_forward: bool,
+    pub experimental: bool,
+    pub generic_resources: Vec<String>,
+    pub cdi_spec_dirs: Vec<PathBuf>,
+    pub proxies: Proxies,
+    pub container: ContainerDefaults,
+    pub oom_score_adjust: Option<i32>,
+    pub live: LiveConfig,
+    /// What was accepted though it has no effect here, and why.
+    pub notes: Vec<(&'static str, &'static str)>,
+    /// Where to read again what may change.
+    pub source: Source,
 }
 
-/// One source of texts by flag name: flags and file merged, conflicts refused.
-struct Merged(BTreeMap<String, Vec<String>>);
+/// Where settings come from, kept for `SIGHUP`.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    /// `--config-file`, or the default.
+    pub path: PathBuf,
+    /// Whether the user named it.
+    named: bool,
+    flags: FileSettings,
+    environment: Environment,
+    called: Called,
+}
+
+/// Certificates, as paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Who must have signed a client's certificate; `None` lets every client in.
+    pub clients: Option<PathBuf>,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// What the command line says.
+    pub(super) fn new(matches: &Matches, environment: &Environment, called: Called) -> Self {
+        let named = matches.maybe("config-file").map(PathBuf::from);
+        Self {
+            named: named.is_some(),
+            path: named.unwrap_or_else(|| PathBuf::from(called.config_file())),
+            flags: merged::given(matches),
+            environment: environment.clone(),
+            called,
+        }
+    }
+
+    /// Reads the file and brings it together with the flags.
+    ///
+    /// # Errors
+    /// Docker's texts.
+    pub(super) fn read(&self) -> anyhow::Result<Options> {
+        let file = file::read(&self.path, self.named)?;
+        Options::from_merged(&Merged::new(self.flags.clone(), file, &self.path)?, self)
+    }
+}
 
 // === impl Options ===
 
 impl Options {
-    /// Merges the flags with the configuration file that they (or the default) name.
-    pub(super) fn from_flags(matches: &ArgMatches) -> anyhow::Result<Self> {
-        let named = matches.get_one::<String>("config-file");
-        let path = named.map_or_else(|| PathBuf::from(CONFIG_FILE), PathBuf::from);
-        let merged = Merged::new(given(matches), file::read(&path, named.is_some())?, &path)?;
-        let exec_root = merged.path("exec-root", EXEC_ROOT)?;
+    fn from_merged(merged: &Merged, source: &Source) -> anyhow::Result<Self> {
+        let called = source.called;
+        let exec_root = merged.path("exec-root", called.exec_root())?;
+        let pidfile = called.pidfile().unwrap_or_else(|| exec_root.join("daemon.pid").display().to_string());
+        let device = |key| merged.parsed(key, values::device_name);
+        merged.all("exec-opts", values::exec_option)?;
+        merged.all("storage-opts", values::storage_option)?;
         Ok(Self {
-            data_root: merged.path("data-root", DATA_ROOT)?,
-            hosts: merged.list("host").iter().map(|text| parse_host(text)).collect::<anyhow::Result<_>>()?,
-            bridge_name: merged.text("bridge-name").map(device_name).transpose()?,
-            bip: merged.parsed("bip")?,
-            bridge: merged.text("bridge").map(device_name).transpose()?,
-            pidfile: merged.path("pidfile", &exec_root.join("daemon.pid").display().to_string())?,
+            called,
+            data_root: merged.path("data-root", called.data_root())?,
+            hosts: merged.all("hosts", values::host)?,
+            group: merged.text("group").map(str::to_owned),
+            tls: tls(merged, &source.environment)?,
+            bridge_name: device("bridge-name")?,
+            bip: merged.parsed("bip", |text| text.parse().map_err(|_| format!("invalid CIDR address: {text}")))?,
+            bridge: device("bridge")?,
+            pidfile: merged.path("pidfile", &pidfile)?,
             exec_root,
-            log_level: merged.text("log-level").unwrap_or("info").to_owned(),
-            driver: merged.text("storage-driver").map_or(Ok(DriverChoice::Auto), parse_driver)?,
-            mtu: merged.parsed("mtu")?.filter(|mtu| *mtu > 0),
-            bind_ip: merged.parsed("ip")?.unwrap_or(Ipv4Addr::UNSPECIFIED),
-            userns_remap: merged.text("userns-remap").filter(|text| !text.is_empty()).map(parse_remap).transpose()?,
+            log_level: log_level(merged)?,
+            log_json: log_json(merged)?,
+            driver: merged.parsed("storage-driver", values::driver)?.unwrap_or(DriverChoice::Auto),
+            mtu: merged
+                .parsed("mtu", |text| text.parse().map_err(|_| format!("invalid MTU: {text}")))?
+                .filter(|mtu| *mtu > 0),
+            bind_ip: merged.parsed("ip", ipv4)?.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            userns_remap: merged.parsed("userns-remap", values::remap)?,
             log_driver: merged.text("log-driver").unwrap_or("json-file").to_owned(),
-            log_options: key_values(merged.list("log-opt"))?,
-            insecure_registries: merged.list("insecure-registry").to_vec(),
-            labels: merged.list("label").to_vec(),
-            debug: merged.switch("debug", false)?,
-            init: merged.switch("init", false)?,
-            icc: merged.switch("icc", true)?,
-            iptables: merged.switch("iptables", true)?,
-            ip_forward: merged.switch("ip-forward", true)?,
+            log_options: merged.all("log-opts", values::pair)?.into_iter().collect(),
+            init: merged.switch("init", false),
+            icc: merged.switch("icc", true),
+            iptables: merged.switch("iptables", true),
+            ip_forward: merged.switch("ip-forward", true),
+            experimental: merged.switch("experimental", false),
+            generic_resources: merged.all("node-generic-resources", values::generic_resource)?,
+            cdi_spec_dirs: cdi_spec_dirs(merged),
+            proxies: proxies(merged, &source.environment),
+            container: container_defaults(merged)?,
+            oom_score_adjust: merged.parsed("oom-score-adjust", score)?,
+            live: live(merged)?,
+            notes: merged.notes().collect(),
+            source: source.clone(),
         })
     }
 }
 
-// === impl Merged ===
-
-impl Merged {
-    fn new(mut given: file::FileOptions, from_file: file::FileOptions, path: &Path) -> anyhow::Result<Self> {
-        let show = |values: &[String]| match values {
-            [one] => one.clone(),
-            many => format!("[{}]", many.join(", ")),
-        };
-        let mut conflicts = Vec::new();
-        for (flag, values) in from_file {
-            if let Some(mine) = given.get(&flag) {
-                let key = flags::file_key(&flag);
-                conflicts.push(format!("{key}: (from flag: {}, from file: {})", show(mine), show(&values)));
-            }
-            given.insert(flag, values);
-        }
-        if !conflicts.is_empty() {
-            bail!(
-                "unable to configure the Docker daemon with file {}: the following directives are specified both as a flag and in the configuration file: {}",
-                path.display(),
-                conflicts.join(", ")
-            );
-        }
-        Ok(Self(given))
-    }
-
-    fn list(&self, flag: &str) -> &[String] {
-        self.0.get(flag).map_or(&[], Vec::as_slice)
-    }
-
-    fn text(&self, flag: &str) -> Option<&str> {
-        self.list(flag).last().map(String::as_str)
-    }
-
-    fn path(&self, flag: &str, default: &str) -> anyhow::Result<PathBuf> {
-        let path = self.text(flag).unwrap_or(default);
-        std::path::absolute(path).with_context(|| format!("invalid --{flag} {path:?}"))
-    }
-
-    fn parsed<T: std::str::FromStr>(&self, flag: &str) -> anyhow::Result<Option<T>> {
-        let parse = |text: &str| text.parse().map_err(|_| anyhow!("invalid argument {text:?} for \"--{flag}\" flag"));
-        self.text(flag).filter(|text| !text.is_empty()).map(parse).transpose()
-    }
-
-    fn switch(&self, flag: &str, default: bool) -> anyhow::Result<bool> {
-        Ok(self.parsed(flag)?.unwrap_or(default))
+fn log_level(merged: &Merged) -> anyhow::Result<String> {
+    let level = merged.text("log-level").unwrap_or("info");
+    match level {
+        "debug" | "trace" | "info" | "warn" | "warning" | "error" | "fatal" => Ok(level.to_owned()),
+        other => Err(merged.invalid("log-level", &format!("invalid logging level: {other}"))),
     }
 }
 
-/// The flags that were given, as texts.
-fn given(matches: &ArgMatches) -> file::FileOptions {
-    let mut found = file::FileOptions::new();
-    for flag in flags::all() {
-        if matches.value_source(flag) != Some(clap::parser::ValueSource::CommandLine) {
-            continue;
-        }
-        let texts = match matches.try_get_many::<String>(flag) {
-            Ok(values) => values.into_iter().flatten().cloned().collect(),
-            Err(_) => vec![matches.get_one::<bool>(flag).is_some_and(|on| *on).to_string()],
-        };
-        found.insert(flag.to_owned(), texts);
+fn log_json(merged: &Merged) -> anyhow::Result<bool> {
+    match merged.text("log-format") {
+        None | Some("text") => Ok(false),
+        Some("json") => Ok(true),
+        Some(other) => Err(merged.invalid("log-format", &format!("invalid log format: {other}"))),
     }
-    found
 }
 
-fn parse_host(text: &str) -> anyhow::Result<Listen> {
-    if let Some(path) = text.strip_prefix("unix://") {
-        return Ok(Listen::Unix(PathBuf::from(if path.is_empty() { DOCKER_SOCKET } else { path })));
+fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
+    text.parse().map_err(|_| format!("{text} is not an ip address"))
+}
+
+fn score(text: &str) -> Result<i32, String> {
+    let score = text.parse().ok().filter(|score| (-1000..=1000).contains(score));
+    score.ok_or_else(|| format!("invalid oom_score_adj {text}: choose -1000 to 1000"))
+}
+
+/// A list with an empty text switches CDI off, as in Docker.
+fn cdi_spec_dirs(merged: &Merged) -> Vec<PathBuf> {
+    match merged.list("cdi-spec-dirs") {
+        [] => vec![PathBuf::from("/etc/cdi"), PathBuf::from("/var/run/cdi")],
+        given => given.iter().filter(|path| !path.is_empty()).map(PathBuf::from).collect(),
     }
-    let Some(address) = text.strip_prefix("tcp://") else { bail!("invalid bind address format: {text}") };
-    let address = match address {
-        "" => "127.0.0.1:2375".to_owned(),
-        port if port.starts_with(':') => format!("0.0.0.0{port}"),
-        host if !host.contains(':') => format!("{host}:2375"),
-        full => full.replacen("localhost:", "127.0.0.1:", 1),
+}
+
+/// Of the settings, else of the environment.
+fn proxies(merged: &Merged, environment: &Environment) -> Proxies {
+    let proxy = |key: &str, names: [&str; 2]| {
+        let given = merged.text(key).or_else(|| names.iter().find_map(|name| environment.filled(name)));
+        given.unwrap_or_default().to_owned()
     };
-    // Names are not looked up: a daemon listens on addresses.
-    address.parse::<SocketAddr>().map(Listen::Tcp).map_err(|_| anyhow!("invalid bind address format: {text}"))
-}
-
-fn parse_driver(text: &str) -> anyhow::Result<DriverChoice> {
-    match text {
-        "" => Ok(DriverChoice::Auto),
-        "overlay2" => Ok(DriverChoice::Overlay2),
-        "vfs" => Ok(DriverChoice::Vfs),
-        other => bail!("storage driver {other:?} is not supported: choose overlay2 or vfs"),
+    Proxies {
+        http: proxy("http-proxy", ["HTTP_PROXY", "http_proxy"]),
+        https: proxy("https-proxy", ["HTTPS_PROXY", "https_proxy"]),
+        none_for: proxy("no-proxy", ["NO_PROXY", "no_proxy"]),
     }
 }
 
-/// `default` takes Docker's first subordinate range; `UID` and `UID:GID` name the first ids.
-fn parse_remap(text: &str) -> anyhow::Result<Remap> {
-    if text == "default" {
-        return Ok(Remap { uid: 100_000, gid: 100_000, size: REMAP_SIZE });
-    }
-    let (uid, gid) = text.split_once(':').unwrap_or((text, text));
-    let parse = |part: &str| part.parse().ok().filter(|id| *id > 0);
-    match (parse(uid), parse(gid)) {
-        (Some(uid), Some(gid)) => Ok(Remap { uid, gid, size: REMAP_SIZE }),
-        _ => bail!("invalid --userns-remap {text:?}: give \"default\", or the first host ids as UID:GID"),
-    }
-}
-
-fn device_name(text: &str) -> anyhow::Result<String> {
-    let valid = !text.is_empty() && text.len() <= 15 && !text.contains(['/', ' ', ':']);
-    if valid { Ok(text.to_owned()) } else { bail!("invalid network device name {text:?}: 1 to 15 characters") }
-}
-
-fn key_values(list: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
-    let pair = |text: &String| {
-        let (key, value) =
-            text.split_once('=').ok_or_else(|| anyhow!("invalid log option {text:?}: want key=value"))?;
-        Ok((key.to_owned(), value.to_owned()))
+fn container_defaults(merged: &Merged) -> anyhow::Result<ContainerDefaults> {
+    let ulimits = match merged.get("default-ulimits").and_then(|given| given.json.as_ref()) {
+        Some(json) => values::ulimits(json).map_err(|message| merged.invalid("default-ulimits", &message))?,
+        None => merged.all("default-ulimits", values::ulimit)?,
     };
-    list.iter().map(pair).collect()
+    let seccomp_profile = merged.parsed("seccomp-profile", |text| match text {
+        "builtin" => Ok(None),
+        "unconfined" => Ok(Some("unconfined".to_owned())),
+        path => std::fs::read_to_string(path)
+            .map(Some)
+            .map_err(|error| format!("opening seccomp profile ({path}) failed: {error}")),
+    })?;
+    Ok(ContainerDefaults {
+        cgroup_parent: merged.text("cgroup-parent").unwrap_or_default().to_owned(),
+        ulimits,
+        no_new_privileges: merged.switch("no-new-privileges", false),
+        seccomp_profile: seccomp_profile.flatten(),
+        dns: merged.all("dns", values::address)?,
+        dns_options: merged.list("dns-opts").to_vec(),
+        dns_search: merged.all("dns-search", values::domain)?,
+        host_gateway: host_gateway(merged)?,
+    })
+}
+
+/// Docker has an old key for one address and a newer one for several.
+fn host_gateway(merged: &Merged) -> anyhow::Result<Vec<std::net::IpAddr>> {
+    let old = merged.get("host-gateway-ip").and_then(|given| given.json.as_ref());
+    let old = old.map(|json| values::one_or_many("host-gateway-ip", json)).transpose();
+    let old = old.map_err(|message| merged.invalid("host-gateway-ip", &message))?.unwrap_or_default();
+    let parse = |text: &String| values::address(text).map_err(|message| merged.invalid("host-gateway-ip", &message));
+    let mut addresses = merged.all("host-gateway-ips", values::address)?;
+    for text in &old {
+        addresses.push(parse(text)?);
+    }
+    Ok(addresses)
+}
+
+fn live(merged: &Merged) -> anyhow::Result<LiveConfig> {
+    let default = LiveConfig::default();
+    let count = |key: &'static str, what: &'static str, least, default| {
+        Ok::<_, anyhow::Error>(merged.parsed(key, |text| values::count(what, text, least))?.unwrap_or(default))
+    };
+    let labels = values::labels(merged.list("labels")).map_err(|message| merged.invalid("labels", &message))?;
+    let features = merged.get("features").and_then(|given| given.json.as_ref()).map(values::features).transpose();
+    let shm_size = merged.parsed("default-shm-size", |text| {
+        cli::parse_size(text).and_then(|bytes| u64::try_from(bytes).map_err(|_| format!("invalid size: '{text}'")))
+    })?;
+    let timeout = |text: &str| text.parse().map_err(|_| format!("invalid shutdown timeout: {text}"));
+    Ok(LiveConfig {
+        debug: merged.switch("debug", false),
+        labels,
+        insecure_registries: merged.all("insecure-registries", values::insecure_registry)?,
+        registry_mirrors: merged.all("registry-mirrors", values::mirror)?,
+        nondistributable_artifacts: merged.list("allow-nondistributable-artifacts").to_vec(),
+        max_concurrent_downloads: match count("max-concurrent-downloads", "max concurrent downloads", 0, 3)? {
+            0 => default.max_concurrent_downloads,
+            number => number,
+        },
+        max_concurrent_uploads: match count("max-concurrent-uploads", "max concurrent uploads", 0, 5)? {
+            0 => default.max_concurrent_uploads,
+            number => number,
+        },
+        max_download_attempts: count("max-download-attempts", "max download attempts", 1, 5)?,
+        live_restore: merged.switch("live-restore", true),
+        shutdown_timeout: merged.parsed("shutdown-timeout", timeout)?.unwrap_or(default.shutdown_timeout),
+        default_runtime: merged.parsed("default-runtime", values::runtime)?.unwrap_or(default.default_runtime),
+        shm_size: shm_size.filter(|bytes| *bytes > 0).unwrap_or(default.shm_size),
+        ipc_mode: merged.parsed("default-ipc-mode", values::ipc_mode)?.unwrap_or(default.ipc_mode),
+        cgroupns_mode: merged.parsed("default-cgroupns-mode", values::cgroupns_mode)?.unwrap_or(default.cgroupns_mode),
+        features: features.map_err(|message| merged.invalid("features", &message))?.unwrap_or_default(),
+    })
+}
+
+/// TLS is on when `tls` says so, or when anything is said about `tlsverify`, as in Docker.
+fn tls(merged: &Merged, environment: &Environment) -> anyhow::Result<Option<TlsFiles>> {
+    let verify = merged.switch("tlsverify", environment.filled("DOCKER_TLS_VERIFY").is_some());
+    if !(merged.switch("tls", false) || verify || merged.has("tlsverify")) {
+        return Ok(None);
+    }
+    let home = environment.filled("HOME").unwrap_or("/root");
+    let directory =
+        environment.filled("DOCKER_CERT_PATH").map_or_else(|| PathBuf::from(home).join(".docker"), PathBuf::from);
+    let path = |key: &str, name: &str| merged.text(key).map_or_else(|| directory.join(name), PathBuf::from);
+    Ok(Some(TlsFiles {
+        certificate: path("tlscert", "cert.pem"),
+        key: path("tlskey", "key.pem"),
+        clients: verify.then(|| path("tlscacert", "ca.pem")),
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::table;
+    use cli::flags::{Parsed, parse};
+    use std::path::Path;
 
-    #[test]
-    fn hosts_are_addresses() {
-        assert_eq!(parse_host("unix:///a/b").ok(), Some(Listen::Unix("/a/b".into())));
-        assert_eq!(parse_host("tcp://:2375").ok(), "0.0.0.0:2375".parse().ok().map(Listen::Tcp));
-        assert_eq!(parse_host("tcp://127.0.0.1").ok(), "127.0.0.1:2375".parse().ok().map(Listen::Tcp));
-        for bad in ["fd://", "/path", "tcp://nowhere.example:1"] {
-            assert!(parse_host(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_directive_given_twice_is_refused_with_dockers_words() {
-        let option = |value: &str| file::FileOptions::from([("host".to_owned(), vec![value.to_owned()])]);
-        let error = Merged::new(option("unix:///a"), option("unix:///b"), Path::new("/d.json")).err();
-        assert_eq!(
-            error.map(|error| error.to_string()).as_deref(),
-            Some(
-                "unable to configure the Docker daemon with file /d.json: the following directives are specified both as a flag and in the configuration file: hosts: (from flag: unix:///a, from file: unix:///b)"
-            )
-        );
+    fn options(arguments: &[&str], file: &str) -> anyhow::Result<Options> {
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let Parsed::Matches(matches) = parse(table::flags(), true, &arguments)? else { anyhow::bail!("help") };
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("d.json");
+        std::fs::write(&path, file)?;
+        let mut source = Source::new(&matches, &Environment::default(), Called::Gantry);
+        (source.path, source.named) = (path, true);
+        source.read()
     }
 
     #[test]
     fn flags_reach_their_options() {
         let arguments =
             ["--data-root", "/d", "-H", "unix:///s", "--bip", "10.9.0.1/24", "--icc=false", "-D", "-b", "br0"];
-        let matches = flags::command().try_get_matches_from(arguments).expect("valid");
-        let options = Options::from_flags(&matches).expect("valid");
+        let options = options(&arguments, "{}").expect("valid");
         assert_eq!(options.data_root, Path::new("/d"));
-        assert_eq!(options.hosts, [Listen::Unix("/s".into())]);
+        assert_eq!(options.hosts, [Host::Unix("/s".into())]);
         assert_eq!(options.bip.map(|bip| bip.to_string()).as_deref(), Some("10.9.0.1/24"));
-        assert_eq!((options.icc, options.debug, options.bridge.as_deref()), (false, true, Some("br0")));
+        assert_eq!((options.icc, options.live.debug, options.bridge.as_deref()), (false, true, Some("br0")));
+    }
+
+    #[test]
+    fn the_file_reaches_its_options() {
+        let options = options(
+            &["--label", "x=y"],
+            r#"{"default-shm-size": "32M", "default-ulimits": {"nofile": {"Name": "nofile", "Hard": 20, "Soft": 10}},
+                "dns": ["1.1.1.1"], "features": {"buildkit": true}, "tlsverify": true, "host-gateway-ip": "10.0.0.9",
+                "containerd": "/run/x.sock", "live-restore": false, "max-concurrent-downloads": 7}"#,
+        )
+        .expect("valid");
+        assert_eq!((options.live.shm_size, options.container.ulimits.len()), (32 << 20, 1));
+        assert_eq!((options.live.labels.as_slice(), options.live.live_restore), (["x=y".to_owned()].as_slice(), false));
+        assert_eq!((options.container.host_gateway.len(), options.live.max_concurrent_downloads), (1, 7));
+        assert_eq!(options.tls.and_then(|tls| tls.clients), Some(PathBuf::from("/root/.docker/ca.pem")));
+        assert_eq!(options.notes.first().map(|note| note.0), Some("containerd"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_dockers_words() {
+        for (file, message) in [
+            (r#"{"labels":["a"]}"#, "bad attribute format: a"),
+            (r#"{"dns":["x"]}"#, "x is not an ip address"),
+            (r#"{"max-concurrent-downloads":-1}"#, "invalid max concurrent downloads: -1"),
+            (r#"{"default-runtime":"nope"}"#, "specified default runtime 'nope' does not exist"),
+            (r#"{"log-level":"nope"}"#, "invalid logging level: nope"),
+        ] {
+            let text = options(&[], file).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(text.ends_with(&format!("configuration validation from file failed: {message}")), "{text}");
+        }
+        assert_eq!(
+            options(&["--log-level", "x"], "").err().map(|error| error.to_string()).as_deref(),
+            Some("invalid logging level: x")
+        );
     }
 }

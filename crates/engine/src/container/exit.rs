@@ -74,7 +74,9 @@ impl Actor {
                 restarts: before.restart_count,
                 last_delay: self.last_delay,
             },
-        );
+        )
+        // The next daemon brings it back.
+        .filter(|_| !self.engine.is_ending());
         self.update(|status| {
             status.endpoint = None;
             status.runs_ended += 1;
@@ -137,6 +139,9 @@ impl Actor {
 
     pub(super) async fn restart_by_policy(&mut self) {
         self.restart_at = None;
+        if self.engine.is_ending() {
+            return;
+        }
         let Err(error) = self.start(StartKind::Policy).await else { return };
         tracing::warn!(container = self.id(), error = &error as &dyn std::error::Error, "restart failed");
         let before = self.status.borrow().clone();

@@ -62,6 +62,7 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
     let cgroup = info.cgroup;
     let before_50 = (version < ApiVersion(50)).then_some(false);
     let commit = || commit(info.version, version);
+    let configured = configured(&info);
     Info {
         containers: count(containers.running + containers.paused + containers.stopped),
         containers_running: count(containers.running),
@@ -90,28 +91,18 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
         n_events_listener: count(info.listeners),
         os_type: "linux".to_owned(),
         index_server_address: "https://index.docker.io/v1/".to_owned(),
-        registry_config: registry_config(&info.insecure_registries, &info.registry_mirrors),
         ncpu: count(info.machine.cpus),
         mem_total: i64::try_from(info.machine.memory).unwrap_or(i64::MAX),
         docker_root_dir: info.data_root.to_string_lossy().into_owned(),
         server_version: info.version.to_owned(),
         runtimes: runtimes(version),
-        default_runtime: info.default_runtime.clone(),
         swarm: Swarm { local_node_state: "inactive".to_owned(), ..Swarm::default() },
-        live_restore_enabled: info.live_restore,
         init_binary: "gantry-monitor".to_owned(),
         containerd_commit: commit(),
         runc_commit: commit(),
         init_commit: commit(),
-        security_options: security_options(&info),
         firewall_backend: (version >= ApiVersion(49)).then(nftables),
         warnings: or_null(warnings(&info)),
-        http_proxy: Proxies::masked(&info.proxies.http),
-        https_proxy: Proxies::masked(&info.proxies.https),
-        no_proxy: info.proxies.none_for.clone(),
-        experimental_build: info.experimental,
-        generic_resources: or_null(info.generic_resources.iter().map(|text| generic_resource(text)).collect()),
-        cdi_spec_dirs: info.cdi_spec_dirs.iter().map(|path| path.display().to_string()).collect(),
         id: info.id,
         driver_status: info.driver_status,
         logging_driver: info.log_driver,
@@ -121,6 +112,23 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
         architecture: info.machine.architecture,
         name: info.machine.name,
         labels: info.labels,
+        ..configured
+    }
+}
+
+/// What the settings of the daemon say.
+fn configured(info: &SystemInfo) -> Info {
+    Info {
+        registry_config: registry_config(&info.insecure_registries, &info.registry_mirrors),
+        default_runtime: info.default_runtime.clone(),
+        live_restore_enabled: info.live_restore,
+        security_options: security_options(info),
+        http_proxy: Proxies::masked(&info.proxies.http),
+        https_proxy: Proxies::masked(&info.proxies.https),
+        no_proxy: info.proxies.none_for.clone(),
+        experimental_build: info.experimental,
+        generic_resources: or_null(info.generic_resources.iter().map(|text| generic_resource(text)).collect()),
+        cdi_spec_dirs: info.cdi_spec_dirs.iter().map(|path| path.display().to_string()).collect(),
         ..Info::default()
     }
 }

@@ -48,6 +48,11 @@ pub(super) async fn both_ways(client: Socket, early: Bytes, session: Session) {
             // What TCP calls taken is acknowledged late and says nothing about the client.
             exchange(reader, writer, early, scanner, (from_process, to_process), (probe, None)).await
         }
+        Socket::Tls(stream) => {
+            let probe = probe(stream.get_ref().0);
+            let (reader, writer) = tokio::io::split(stream);
+            exchange(reader, writer, early, scanner, (from_process, to_process), (probe, None)).await
+        }
     };
     if let Err(error) = result {
         tracing::debug!(%error, "attached client went away");
@@ -99,6 +104,8 @@ async fn exchange(
                 return writer.shutdown().await;
             }
             writer.write_all(&buffer[..count]).await?;
+            // A secret stream keeps what does not fill its record.
+            writer.flush().await?;
         }
     };
     tokio::select! {

@@ -1,0 +1,65 @@
+//! From the daemon's settings to the engine's.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use engine::EngineConfig;
+use network::{DefaultBridge, NetworkConfig};
+
+use super::options::Options;
+use super::sockets;
+
+/// The engine's configuration.
+///
+/// # Errors
+/// For settings that contradict each other.
+pub(super) fn engine_config(options: &Options) -> anyhow::Result<EngineConfig> {
+    let network = NetworkConfig {
+        mtu: options.mtu,
+        ip_forward: options.ip_forward,
+        iptables: options.iptables,
+        icc: options.icc,
+        default_bind_ip: options.bind_ip,
+        ..NetworkConfig::new(&options.data_root, &options.exec_root, bridge(options)?)
+    };
+    Ok(EngineConfig {
+        driver: options.driver,
+        init: options.init,
+        log_driver: (options.log_driver.clone(), options.log_options.clone()),
+        userns_remap: options.userns_remap,
+        container: options.container.clone(),
+        cdi_spec_dirs: options.cdi_spec_dirs.clone(),
+        proxies: options.proxies.clone(),
+        experimental: options.experimental,
+        generic_resources: options.generic_resources.clone(),
+        warnings: sockets::warnings(options),
+        live: options.live.clone(),
+        ..EngineConfig::new(&options.data_root, &options.exec_root, monitor_program()?, network)
+    })
+}
+
+/// The device behind the default network.
+///
+/// # Errors
+/// For settings that contradict each other.
+pub(super) fn bridge(options: &Options) -> anyhow::Result<DefaultBridge> {
+    if options.bip.is_some() && options.bridge.is_some() {
+        bail!("you specified -b & --bip, mutually exclusive options. Please specify only one");
+    }
+    match (&options.bridge, &options.bridge_name) {
+        (Some(name), _) if name == "none" => Ok(DefaultBridge::Disabled),
+        (Some(name), None) => Ok(DefaultBridge::Existing { name: name.clone() }),
+        (Some(_), Some(_)) => bail!("conflicting options: --bridge and --bridge-name"),
+        (None, name) => {
+            let name = name.clone().unwrap_or_else(|| network::default_bridge_name(&options.data_root));
+            Ok(DefaultBridge::Owned { name, bip: options.bip })
+        }
+    }
+}
+
+/// The small program beside this one, or this one, which answers to that name as well.
+fn monitor_program() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("find this program")?;
+    let beside = this.with_file_name(monitor::client::PROGRAM);
+    Ok(if beside.is_file() { beside } else { this })
+}
