@@ -5,6 +5,7 @@
 mod command;
 mod config;
 mod context;
+mod copy;
 mod environment;
 mod error;
 pub mod flags;

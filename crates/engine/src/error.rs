@@ -18,6 +18,14 @@ pub enum Error {
     /// No exec has that id.
     #[error("No such exec instance: {0}")]
     NoSuchExec(String),
+    /// A path that is not in the container.
+    #[error("Could not find the file {path} in container {container}")]
+    NoSuchPath {
+        /// As asked for.
+        path: String,
+        /// As asked for.
+        container: String,
+    },
     /// The name belongs to another container.
     #[error(
         "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to remove (or rename) that container to be able to reuse that name."
@@ -181,6 +189,9 @@ pub enum StateConflict {
     /// The container is about to be restarted by its policy.
     #[error("Container {0} is restarting, wait until the container is running")]
     Restarting(String),
+    /// Commit of a container that could not be removed whole.
+    #[error("You cannot commit container {0} which is Dead")]
+    CommitDead(String),
     /// An exec that has been started before.
     #[error("exec command {0} is already running")]
     ExecRunning(String),
@@ -310,6 +321,12 @@ pub enum Invalid {
     /// `top` with options of `ps` that leave out the pid.
     #[error("Couldn't find PID field in ps output")]
     PsWithoutPid,
+    /// Files for a container whose root cannot be written.
+    #[error("container rootfs is marked read-only")]
+    RootfsReadOnly,
+    /// Files for a volume that cannot be written.
+    #[error("mounted volume is marked read-only")]
+    VolumeReadOnly,
     /// A `--change` that is none.
     #[error("{0}")]
     Change(String),
@@ -356,7 +373,7 @@ impl From<Invalid> for Error {
 impl Kind for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchContainer(_) | Self::NoSuchExec(_) => ErrorKind::NotFound,
+            Self::NoSuchContainer(_) | Self::NoSuchExec(_) | Self::NoSuchPath { .. } => ErrorKind::NotFound,
             Self::AmbiguousPrefix(_)
             | Self::InvalidName(_)
             | Self::SameName

@@ -3,6 +3,7 @@
 //! [`Engine`] is the door. `create` and `start` plan and carry out; `container` is the actor that owns a
 //! container's state; `recover` finds again what an earlier daemon left.
 
+mod archive;
 mod attach;
 mod config;
 mod container;
@@ -40,6 +41,7 @@ mod undo;
 mod update;
 mod volumes;
 
+pub use archive::{Archive, PutArchive};
 pub use attach::{AttachRequest, LogQuery, LogStream};
 pub use config::{ContainerDefaults, EngineConfig, LiveConfig, Proxies, Remap};
 pub use create::Created;
@@ -50,7 +52,8 @@ pub use events::{Bus, Subscription};
 pub use exec::{AttachStream, ExecStart};
 pub use filters::{EventFilter, Filters, InvalidFilter};
 pub use images::{
-    ChannelReader, DescribedManifest, HistoryEntry, ImageDetails, ImageProgress, ImageQuery, ListedImage, apply_changes,
+    ChannelReader, Commit, DescribedManifest, HistoryEntry, ImageDetails, ImageProgress, ImageQuery, ListedImage,
+    apply_changes,
 };
 pub use lifecycle::{RemoveContainer, StopOptions, WaitCondition};
 pub use networks::NetworkMember;

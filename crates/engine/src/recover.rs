@@ -154,6 +154,9 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
                 let (pid, start_time) = (alive.pid, alive.start_time);
                 status.state = ContainerState::Running { pid, start_time, since: Timestamp::now() };
             }
+            if std::mem::take(&mut status.held) {
+                thaw(engine, &spec, &mut status);
+            }
             link = Some(alive);
         }
         Run::Ended(end) => {
@@ -182,6 +185,19 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
                 tracing::warn!(container = container.spec.id.as_str(), error, "not brought back");
             }
         });
+    }
+}
+
+/// Thaws what a killed daemon froze for a moment of its own.
+fn thaw(engine: &Engine, spec: &ContainerSpec, status: &mut Status) {
+    let thawed = engine.cgroup(spec).and_then(|cgroup| Ok(cgroup.thaw().map_err(runtime::Error::Cgroup)?));
+    if let Err(error) = thawed {
+        // It stays frozen, and is shown so.
+        tracing::error!(container = spec.id.as_str(), error = &error as &dyn std::error::Error, "not thawed");
+        return;
+    }
+    if let ContainerState::Paused { pid, start_time, since } = status.state {
+        status.state = ContainerState::Running { pid, start_time, since };
     }
 }
 

@@ -14,7 +14,7 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers::{
-    attach, containers, disk_usage, exec, images, networks, prune, registry, stats, system, volumes,
+    archive, attach, commit, containers, disk_usage, exec, images, networks, prune, registry, stats, system, volumes,
 };
 use crate::query::{self, Query};
 use crate::respond::{self, Outcome};
@@ -74,6 +74,11 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::ContainerStats   => Box::pin(stats::stats(call)),
         O::ContainerChanges => Box::pin(containers::changes(call)),
         O::ContainerExport  => Box::pin(containers::export(call)),
+        O::ContainerArchiveStat     => Box::pin(archive::stat(call)),
+        O::ContainerArchiveGet      => Box::pin(archive::get(call)),
+        O::ContainerArchivePut      => Box::pin(archive::put(call)),
+        O::ContainerAttachWebsocket => Box::pin(attach::websocket(call)),
+        O::ContainerCommit          => Box::pin(commit::commit(call)),
         O::ContainerPrune   => Box::pin(prune::containers(call)),
         O::ContainerAttach  => Box::pin(attach::attach(call)),
         O::ExecCreate       => Box::pin(exec::create(call)),
@@ -199,9 +204,9 @@ mod tests {
             ),
             (
                 "POST",
-                "/v1.41/commit?container=x",
+                "/v1.41/containers/x/checkpoints",
                 501,
-                "{\"message\":\"POST /commit is not supported by this engine yet\"}\n",
+                "{\"message\":\"POST /containers/{id}/checkpoints is not supported by this engine yet\"}\n",
             ),
         ] {
             assert_eq!(refusal(method, uri).await, (status, body.to_owned()), "{method} {uri}");

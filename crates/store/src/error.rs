@@ -21,6 +21,27 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A system call on a path of a container failed. The text is whole, as Docker tells it.
+    #[error("{action} {path}: {}", go_text(reason))]
+    InContainer {
+        /// The verb, for example `lstat`.
+        action: &'static str,
+        /// As the container knows it.
+        path: String,
+        /// The system's answer, already in the text.
+        reason: io::Error,
+    },
+    /// A path that is not in the container.
+    #[error("no such file or directory")]
+    NoSuchPath,
+    /// What is to be extracted into is no directory.
+    #[error("extraction point is not a directory")]
+    ExtractionPoint,
+    /// A directory of a writable layer whose content is elsewhere (overlay's `redirect_dir` and `metacopy`).
+    #[error(
+        "cannot read the layer: {0} was renamed or copied by reference; load overlay with redirect_dir=off and metacopy=off"
+    )]
+    Redirected(String),
     /// The disk is full.
     #[error("{action} {}: no space left on device", .path.display())]
     NoSpace {
@@ -155,6 +176,29 @@ pub enum ArchiveProblem {
     /// An entry leads out of the root.
     #[error("invalid archive: {0:?} is outside of the root")]
     Escape(String),
+    /// An entry leads out of the directory that is extracted into.
+    #[error("{name:?} is outside of {base:?}")]
+    Outside {
+        /// The entry.
+        name: String,
+        /// The directory.
+        base: String,
+    },
+    /// An entry would turn a directory into something else, or the other way round.
+    #[error("cannot overwrite {here} {path:?} with {there} {base:?}")]
+    Kind {
+        /// What is there.
+        here: &'static str,
+        /// Where.
+        path: String,
+        /// What would come.
+        there: &'static str,
+        /// The directory that is extracted into.
+        base: String,
+    },
+    /// An owner that a container with mapped users does not have.
+    #[error("Container ID {0} cannot be mapped to a host ID")]
+    Unmapped(u32),
     /// Not a tar, or it ends in the middle.
     #[error("{0}")]
     Malformed(String),
@@ -182,6 +226,14 @@ impl Error {
     }
 }
 
+/// The system's words as Go writes them: without the number, beginning small.
+fn go_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
 impl Kind for Error {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -189,8 +241,10 @@ impl Kind for Error {
             Self::NoSuchImage(_)
             | Self::OtherPlatform { .. }
             | Self::NoSuchVolume(_)
-            | Self::NoSuchContainerLayer(_) => ErrorKind::NotFound,
+            | Self::NoSuchContainerLayer(_)
+            | Self::NoSuchPath => ErrorKind::NotFound,
             Self::Reference(_)
+            | Self::ExtractionPoint
             | Self::Digest(_)
             | Self::VolumeName(_)
             | Self::VolumeNameTooShort(_)

@@ -6,12 +6,14 @@
 
 mod blobs;
 mod changes;
+mod commit;
 mod config;
 mod container;
 mod copy;
 mod driver;
 mod error;
 mod export;
+pub mod files;
 mod hello_world;
 mod ids;
 mod image;
@@ -21,21 +23,25 @@ mod layers;
 mod load;
 mod manifest;
 mod names;
+mod pack;
 mod paths;
 mod records;
 mod remove;
 mod remove_tree;
 mod save;
 mod scratch;
+mod shift;
 mod state;
 mod store;
 mod stream;
 mod sweep;
 mod unpack;
+mod view;
 mod volume;
 
 pub use blobs::KnownBlob;
 pub use changes::{Change, ChangeKind};
+pub use commit::ChildImage;
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
 pub use container::{GraphDriverData, Rootfs};
 pub use error::{ArchiveProblem, Error};
@@ -44,7 +50,9 @@ pub use image::{ContainerUse, Image, ImageSummary, RemoveImage, Removed};
 pub use manifest::ImageManifest;
 pub use records::chain_ids;
 pub use scratch::Scratch;
+pub use shift::Shift;
 pub use store::{BlobInfo, DriverChoice, Expected, ImportOptions, Layer, Lease, LoadEvent, Loaded, Store, StoreConfig};
+pub use view::{Access, ViewMount};
 pub use volume::{Volume, VolumeRequest};
 
 /// The result of every operation of this room.

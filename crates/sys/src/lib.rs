@@ -9,6 +9,7 @@ pub mod clone3;
 pub mod close_range;
 pub mod conntrack;
 pub mod execute;
+pub mod file_ids;
 pub mod inherited;
 pub mod keyring;
 pub mod mount_setattr;

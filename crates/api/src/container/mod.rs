@@ -5,6 +5,7 @@ mod config;
 mod details;
 mod exec;
 mod host;
+mod path_stat;
 mod process;
 mod stats;
 mod summary;
@@ -17,6 +18,7 @@ pub use host::{
     BindOptions, DeviceMapping, DeviceRequest, HostConfig, ImageOptions, LogConfig, Mount, PortBinding, RestartPolicy,
     ThrottleDevice, TmpfsOptions, Ulimit, VolumeDriver, VolumeOptions, WeightDevice,
 };
+pub use path_stat::PathStat;
 pub use process::{TopResponse, UpdateResponse, WaitError, WaitResponse};
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, Stats, ThrottlingData,

@@ -14,7 +14,8 @@ const COMMON: [&str; 7] = ["run", "exec", "ps", "pull", "images", "version", "in
 #[must_use]
 pub fn usage(program: &str, path: &str, command: &Command) -> String {
     let space = if command.usage.is_empty() { "" } else { " " };
-    format!("Usage:  {program} {path}{space}{}", command.usage)
+    // A second line names the program again.
+    format!("Usage:  {program} {path}{space}{}", command.usage.replace("{program}", program))
 }
 
 /// The page of one command.
@@ -45,7 +46,7 @@ pub fn group(program: &str, name: &str) -> String {
         .iter()
         .filter_map(|command| {
             let path = command.paths.iter().find_map(|path| path.strip_prefix(&prefix))?;
-            Some((path, command.about))
+            Some((path, first_line(command.about)))
         })
         .collect();
     lines.sort_unstable();
@@ -58,14 +59,16 @@ pub fn group(program: &str, name: &str) -> String {
 /// The first page.
 #[must_use]
 pub fn root(program: &str, hooks: &Hooks) -> String {
-    let top = |name: &str| COMMANDS.iter().find(|command| command.paths.contains(&name)).map(|command| command.about);
+    let top = |name: &str| {
+        COMMANDS.iter().find(|command| command.paths.contains(&name)).map(|command| first_line(command.about))
+    };
     let common: Vec<(&str, &str)> = COMMON.iter().filter_map(|name| Some((*name, top(name)?))).collect();
     let mut groups = GROUPS.to_vec();
     groups.extend(hooks.programs.iter().map(|own| (own.name, own.about)));
     groups.sort_unstable();
     let mut rest: Vec<(&str, &str)> = COMMANDS
         .iter()
-        .flat_map(|command| command.paths.iter().map(|path| (*path, command.about)))
+        .flat_map(|command| command.paths.iter().map(|path| (*path, first_line(command.about))))
         .filter(|(path, _)| !path.contains(' ') && !COMMON.contains(path))
         .collect();
     rest.sort_unstable();
@@ -76,6 +79,11 @@ pub fn root(program: &str, hooks: &Hooks) -> String {
         column(&rest),
         flag_block(&GLOBAL, columns())
     )
+}
+
+/// Lists show the first line of what a command is about.
+fn first_line(about: &'static str) -> &'static str {
+    about.lines().next().unwrap_or_default()
 }
 
 fn column(lines: &[(&str, &str)]) -> String {

@@ -1,14 +1,18 @@
 //! The commands, one a file, and the table of all of them.
 
 mod attach;
+mod commit;
 mod common;
 mod container_body;
 mod container_flags;
 mod container_host;
 mod container_networks;
+mod cp;
 mod create;
+mod diff;
 mod events;
 mod exec;
+mod export;
 pub mod help;
 mod history;
 mod image_ls;
@@ -89,9 +93,13 @@ pub static GROUPS: &[(&str, &str)] = &[
 /// Every command.
 pub static COMMANDS: &[&Command] = &[
     &attach::COMMAND,
+    &commit::COMMAND,
+    &cp::COMMAND,
     &create::COMMAND,
+    &diff::COMMAND,
     &events::COMMAND,
     &exec::COMMAND,
+    &export::COMMAND,
     &history::COMMAND,
     &image_ls::COMMAND,
     &import::COMMAND,

@@ -1,14 +1,10 @@
 //! `save`.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
-
+use super::common::write_output;
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
 use crate::flags::{Flag, Matches};
-use crate::stdio::output::{self, Stream};
 
 /// `save`.
 pub static COMMAND: Command = Command {
@@ -32,28 +28,5 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
     for name in m.args() {
         request = request.query("names", name);
     }
-    let failed = |source| Failure::Io { what: "failed to save image".to_owned(), source };
-    context.wait(async {
-        let mut response = request.send().await?;
-        if path.is_empty() {
-            while let Some(bytes) = response.chunk().await? {
-                output::write(Stream::Out, &bytes).map_err(failed)?;
-            }
-            return Ok(());
-        }
-        // The name appears only when the archive is whole.
-        let partial = Path::new(path).with_extension(format!("partial-{}", std::process::id()));
-        let copied = async {
-            let mut file = File::create(&partial).map_err(failed)?;
-            while let Some(bytes) = response.chunk().await? {
-                file.write_all(&bytes).map_err(failed)?;
-            }
-            fs::rename(&partial, path).map_err(failed)
-        }
-        .await;
-        if copied.is_err() {
-            let _ = fs::remove_file(&partial);
-        }
-        copied
-    })
+    context.wait(async { write_output(request.send().await?, path, "failed to save image").await })
 }

@@ -121,6 +121,7 @@ impl Actor {
             Command::Signal(signal, reply) => answer(reply, self.signal(signal)),
             Command::Stopping(reply) => answer(reply, Ok(self.stopping())),
             Command::Pause(reply) => answer(reply, self.pause()),
+            Command::Hold(reply) => answer(reply, Ok(self.hold())),
             Command::Unpause(reply) => answer(reply, self.unpause()),
             Command::Rename(name, reply) => answer(reply, Ok(self.rename(name))),
             Command::Checked { watch, result, reply } => {
@@ -177,7 +178,10 @@ impl Actor {
         self.waiting.retain(|(_, fd)| !hung_up(fd));
         let (engine, container) = (Arc::clone(&self.engine), Arc::clone(&self.container));
         let waiting = std::mem::take(&mut self.waiting);
+        // Somebody may be putting files into it.
+        let files = self.container.hold_files().await;
         let started = self.engine.blocking(move || start::start(&engine, &container, waiting)).await;
+        drop(files);
         let run = match started {
             Ok(run) => run,
             Err(error) => {
@@ -198,6 +202,7 @@ impl Actor {
             }
             status.endpoint = run.endpoint;
             status.stopped_by_user = false;
+            status.held = false;
             if kind == StartKind::User {
                 status.restart_count = 0;
             } else {
@@ -279,12 +284,29 @@ impl Actor {
         Ok(())
     }
 
+    fn hold(&mut self) -> bool {
+        // Before the freeze, so that a daemon that is killed right behind it is not misunderstood.
+        if self.link.is_none() || !matches!(self.state(), ContainerState::Running { .. }) {
+            return false;
+        }
+        self.update(|status| status.held = true);
+        let held = self.pause();
+        if let Err(error) = &held {
+            tracing::warn!(container = self.id(), error = error as &dyn std::error::Error, "not frozen");
+            self.update(|status| status.held = false);
+        }
+        held.is_ok()
+    }
+
     fn unpause(&mut self) -> Result<(), Error> {
         let ContainerState::Paused { pid, start_time, since } = self.state() else {
             return Err(StateConflict::NotPaused(self.id().to_owned()).into());
         };
         self.engine.cgroup(&self.container.spec)?.thaw().map_err(runtime::Error::Cgroup)?;
-        self.update(|status| status.state = ContainerState::Running { pid, start_time, since });
+        self.update(|status| {
+            status.state = ContainerState::Running { pid, start_time, since };
+            status.held = false;
+        });
         self.watch_health();
         self.engine.container_event(&self.container, "unpause", &[]);
         Ok(())

@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Stopping(Reply<bool>),
     /// Freeze.
     Pause(Reply<()>),
+    /// Freeze for a moment if it runs; answers whether it did. A daemon that starts thaws what was left so.
+    Hold(Reply<bool>),
     /// Thaw.
     Unpause(Reply<()>),
     /// Take this name, which is reserved; answers with the old one.

@@ -12,7 +12,7 @@ mod update;
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot, watch};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -31,6 +31,8 @@ pub struct Container {
     pub spec: Arc<ContainerSpec>,
     status: watch::Receiver<Status>,
     commands: mpsc::UnboundedSender<Command>,
+    /// Held by whoever writes its files from outside while it does not run, and by its start.
+    files: Arc<Mutex<()>>,
 }
 
 // === impl Container ===
@@ -69,6 +71,16 @@ impl Container {
         self.status.borrow().name.clone()
     }
 
+    /// Keeps the container from starting as long as the guard lives; a start keeps others from getting it.
+    pub(crate) async fn hold_files(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.files).lock_owned().await
+    }
+
+    /// The same, for threads that may wait.
+    pub(crate) fn hold_files_blocking(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.files).blocking_lock_owned()
+    }
+
     /// Puts a command into the actor's queue and waits for the answer.
     ///
     /// # Errors
@@ -102,7 +114,7 @@ impl Engine {
     ) -> Arc<Container> {
         let (status_sender, status_receiver) = watch::channel(status);
         let (commands, queue) = mpsc::unbounded_channel();
-        let container = Arc::new(Container { spec, status: status_receiver, commands });
+        let container = Arc::new(Container { spec, status: status_receiver, commands, files: Arc::default() });
         self.containers.insert(Arc::clone(&container));
         let actor = actor::Actor::new(Arc::clone(self), Arc::clone(&container), status_sender, running);
         tokio::spawn(actor.run(queue));

@@ -32,6 +32,9 @@ pub struct Status {
     /// What its health check has shown; stored beside this record, in `health.json`.
     #[serde(skip)]
     pub health: Option<Arc<Health>>,
+    /// Frozen, or about to be, by the engine itself for a moment.
+    #[serde(default)]
+    pub held: bool,
     /// The container is gone; the last value watchers see.
     #[serde(skip)]
     pub removed: bool,
@@ -50,6 +53,7 @@ impl Status {
             endpoint: None,
             runs_ended: 0,
             health: None,
+            held: false,
             removed: false,
         }
     }

@@ -49,9 +49,9 @@ fn apply(line: &str, config: &mut ContainerConfig) -> Result<(), Error> {
         }
         "HEALTHCHECK" => config.healthcheck = Some(health(rest)?),
         "FROM" | "RUN" | "COPY" | "ADD" | "ARG" | "SHELL" | "MAINTAINER" => {
-            return Err(refused(format!("{word} is not a valid change command")));
+            return Err(refused(format!("{} is not a valid change command", word.to_ascii_lowercase())));
         }
-        _ => return Err(refused(format!("unknown instruction: {word}"))),
+        _ => return Err(refused(format!("{} is not a valid change command", word.to_ascii_lowercase()))),
     }
     Ok(())
 }
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn shell_form_and_refusals() {
         assert_eq!(changed(&["ENTRYPOINT run it"]).map(|c| c.entrypoint.map(|e| e.len())), Ok(Some(3)));
-        assert_eq!(changed(&["RUN x"]).err().as_deref(), Some("RUN is not a valid change command"));
-        assert_eq!(changed(&["NOPE x"]).err().as_deref(), Some("unknown instruction: NOPE"));
+        assert_eq!(changed(&["RUN x"]).err().as_deref(), Some("run is not a valid change command"));
+        assert_eq!(changed(&["NOPE x"]).err().as_deref(), Some("nope is not a valid change command"));
         assert!(changed(&["ENV A"]).is_err() && changed(&["CMD"]).is_err());
     }
 }

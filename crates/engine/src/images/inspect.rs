@@ -92,7 +92,17 @@ impl Engine {
             let lease = engine.store.lease();
             let size = |chain| engine.store.layer(&lease, chain).map_or(0, |layer| layer.size);
             let sizes: Vec<u64> = image.chain.iter().map(size).collect();
-            Ok(history(&image, &sizes))
+            let mut entries = history(&image, &sizes);
+            // The images it was made of are named too, as far as they are here.
+            let mut parent = image.parent;
+            for entry in entries.iter_mut().skip(1) {
+                let Some(id) = parent else { break };
+                let Ok(image) = engine.store.image(&id) else { break };
+                entry.id = id.to_string();
+                entry.tags = image.repo_tags.iter().map(types::Reference::familiar).collect();
+                parent = image.parent;
+            }
+            Ok(entries)
         })
         .await
     }

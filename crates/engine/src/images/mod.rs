@@ -1,6 +1,7 @@
 //! Images, as clients ask for them: the store's work with the engine's knowledge of containers, and events.
 
 mod changes;
+mod commit;
 mod inspect;
 mod list;
 mod pull;
@@ -21,6 +22,7 @@ use crate::engine::Engine;
 use crate::model::{Event, EventKind};
 
 pub use changes::apply_changes;
+pub use commit::Commit;
 pub use inspect::{DescribedManifest, HistoryEntry, ImageDetails};
 pub use list::{ImageQuery, ListedImage};
 pub(crate) use shared::Pulls;

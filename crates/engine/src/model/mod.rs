@@ -20,3 +20,4 @@ pub use host::{
 pub use process::{ContainerConfig, ExecConfig, Healthcheck, PortKey, Protocol};
 pub use spec::{ContainerSpec, CreateContainer, EndpointRequest};
 pub use state::{ContainerState, ExitInfo};
+pub use store::files::PathStat;

@@ -43,6 +43,7 @@ pub(crate) use mounts::release_shared_memory;
 pub(crate) use remap::check as check_user_namespace;
 pub(crate) use resources::change as change_limits;
 pub(crate) use security::Filters;
+pub(crate) use users::ids as user_ids;
 
 /// A container that runs.
 #[derive(Debug)]

@@ -68,6 +68,14 @@ pub(crate) fn resolve(user: &str, add: &[String], passwd: &str, group: &str) -> 
     Ok(found)
 }
 
+/// The user and group id of `user[:group]`.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn ids(user: &str, passwd: &str, group: &str) -> Result<(u32, u32), Invalid> {
+    resolve(user, &[], passwd, group).map(|user| (user.uid, user.gid))
+}
+
 fn memberships(user: &str, group: &str) -> Vec<u32> {
     let member = |entry: &GroupEntry<'_>| entry.members.split(',').any(|member| member == user);
     group_entries(group).filter(member).map(|entry| entry.gid).collect()

@@ -16,7 +16,7 @@ pub(crate) use observe::memory_of_machine;
 pub use observe::{CgroupFeatures, Machine};
 
 /// The version of this program.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Answer to `version`.
 #[derive(Clone, Debug, PartialEq, Eq)]

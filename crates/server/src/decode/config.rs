@@ -7,7 +7,11 @@ use engine::model::{ContainerConfig, PortKey};
 use super::ports;
 use crate::failure::Failure;
 
-pub(super) fn decode(wire: Config, version: ApiVersion) -> Result<ContainerConfig, Failure> {
+/// Decodes a container's configuration.
+///
+/// # Errors
+/// 400 and 501 in Docker's words.
+pub fn decode(wire: Config, version: ApiVersion) -> Result<ContainerConfig, Failure> {
     let env = wire.env.unwrap_or_default();
     if let Some(bad) = env.iter().find(|entry| entry.is_empty() || entry.starts_with('=')) {
         return Err(Failure::invalid(format!("invalid environment variable: {bad}")));

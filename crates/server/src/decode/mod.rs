@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::query::Query;
 
 pub use auth::{credentials, registry_auth};
+pub use config::decode as config;
 pub use exec::exec_config;
 pub use filters::filters;
 pub use time::{seconds_and_nanos, tail};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api::container::DriverData;
 use api::image::{Config, DeleteItem, HistoryItem, Inspect, Metadata, RootFs, Summary};
 use api::{ApiVersion, Empty};
-use engine::model::image::{GraphDriverData, Image, Removed};
+use engine::model::image::{GraphDriverData, Image, ImageConfig, Removed};
 use engine::{HistoryEntry, ImageDetails, ListedImage};
 use jiff::Timestamp;
 
@@ -52,10 +52,10 @@ pub fn image_details(details: &ImageDetails, version: ApiVersion) -> Inspect {
         repo_tags: familiar(&image.repo_tags),
         repo_digests: familiar(&image.repo_digests),
         parent: image.parent.map(|parent| parent.to_string()).unwrap_or_default(),
-        comment: config.comment.clone(),
+        comment: comment(config),
         created: created.unwrap_or_default(),
-        container: (version < ApiVersion(45)).then(String::new),
-        container_config: (version < ApiVersion(45)).then(api::container::Config::default),
+        container: (version < ApiVersion(45)).then(|| config.other.get("container").and_then(text).unwrap_or_default()),
+        container_config: (version < ApiVersion(45)).then(|| container_config(config)),
         docker_version: config.docker_version.clone(),
         author: config.author.clone(),
         architecture: config.architecture.clone(),
@@ -136,6 +136,22 @@ pub fn removed(step: Removed) -> DeleteItem {
         Removed::Untagged(name) => DeleteItem { untagged: name, ..DeleteItem::default() },
         Removed::Deleted(digest) => DeleteItem { deleted: digest.to_string(), ..DeleteItem::default() },
     }
+}
+
+/// An image that was committed says in its history what it is about.
+fn comment(config: &ImageConfig) -> String {
+    let last = || config.history.last().map(|step| step.comment.clone()).unwrap_or_default();
+    if config.comment.is_empty() { last() } else { config.comment.clone() }
+}
+
+fn text(value: &serde_json::Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// The configuration of the container that an image was committed from.
+fn container_config(config: &ImageConfig) -> api::container::Config {
+    let stored = config.other.get("container_config").cloned();
+    stored.and_then(|stored| serde_json::from_value(stored).ok()).unwrap_or_default()
 }
 
 fn labels(image: &Image) -> BTreeMap<String, String> {

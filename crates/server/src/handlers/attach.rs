@@ -1,9 +1,9 @@
-//! `POST /containers/{id}/attach`.
+//! `POST /containers/{id}/attach` and the same over a websocket.
 
 use engine::AttachRequest;
 
 use crate::call::Call;
-use crate::hijack::{self, DetachKeys, Session};
+use crate::hijack::{self, DetachKeys, Handshake, Session};
 use crate::respond::Outcome;
 
 pub(crate) async fn attach(call: Call) -> Outcome {
@@ -19,4 +19,21 @@ pub(crate) async fn attach(call: Call) -> Outcome {
     let attached = call.engine.attach(&call.name, request).await?;
     let session = Session { io: attached.io, tty: attached.tty, detach_keys: reads_input.then_some(detach_keys) };
     Ok(hijack::answer(call, session))
+}
+
+/// `GET /containers/{id}/attach/ws`. Clients before API 1.42 get all streams.
+pub(crate) async fn websocket(mut call: Call) -> Outcome {
+    let detach_keys = DetachKeys::parse(call.query.text("detachKeys").unwrap_or_default())?;
+    let all = !call.since(42);
+    let request = AttachRequest {
+        stream: call.query.flag("stream"),
+        stdin: all || call.query.flag("stdin"),
+        stdout: all || call.query.flag("stdout"),
+        stderr: all || call.query.flag("stderr"),
+        logs: call.query.flag("logs"),
+    };
+    let handshake = Handshake::read(&mut call)?;
+    let attached = call.engine.attach(&call.name, request).await?;
+    let detach_keys = request.stdin.then_some(detach_keys);
+    handshake.answer(Session { io: attached.io, tty: attached.tty, detach_keys })
 }

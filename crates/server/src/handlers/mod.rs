@@ -1,6 +1,8 @@
 //! One function an operation: decode, one call, encode.
 
+pub(crate) mod archive;
 pub(crate) mod attach;
+pub(crate) mod commit;
 pub(crate) mod containers;
 pub(crate) mod disk_usage;
 pub(crate) mod exec;

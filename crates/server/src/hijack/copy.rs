@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{Scanner, Session, Socket};
 use crate::body::RequestBody;
 
-const BUFFER: usize = 64 * 1024;
+pub(super) const BUFFER: usize = 64 * 1024;
 /// How often a silent session looks whether its client still exists.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -23,7 +23,7 @@ const HEAD_TAKEN_WITHIN: Duration = Duration::from_millis(200);
 
 /// Why the input direction ended.
 #[derive(Debug, PartialEq, Eq)]
-enum InputEnd {
+pub(super) enum InputEnd {
     /// No more input; output goes on.
     Eof,
     /// The detach keys were typed.
@@ -74,7 +74,7 @@ async fn exchange(
 ) -> io::Result<()> {
     let (mut from_process, to_process) = process;
     let input = async {
-        let mut input = Input { to_process: Some(to_process), scanner };
+        let mut input = Input::new(to_process, scanner);
         let mut end = input.pass(&early).await;
         let mut buffer = vec![0; BUFFER];
         while end.is_none() {
@@ -120,7 +120,7 @@ pub(super) async fn through_bodies(mut body: RequestBody, sender: mpsc::Sender<B
     let scanner = session.detach_keys.filter(|_| session.tty).map(Scanner::new);
     let gone = sender.clone();
     let input = async {
-        let mut input = Input { to_process: Some(to_process), scanner };
+        let mut input = Input::new(to_process, scanner);
         while let Some(Ok(piece)) = body.next().await {
             match input.pass(&piece).await {
                 None => {}
@@ -147,14 +147,18 @@ pub(super) async fn through_bodies(mut body: RequestBody, sender: mpsc::Sender<B
 }
 
 /// The direction from the client to the process.
-struct Input {
+pub(super) struct Input {
     to_process: Option<OwnedWriteHalf>,
     scanner: Option<Scanner>,
 }
 
 impl Input {
+    pub(super) fn new(to_process: OwnedWriteHalf, scanner: Option<Scanner>) -> Self {
+        Self { to_process: Some(to_process), scanner }
+    }
+
     /// Passes bytes on; `Some` when the direction has ended.
-    async fn pass(&mut self, bytes: &[u8]) -> Option<InputEnd> {
+    pub(super) async fn pass(&mut self, bytes: &[u8]) -> Option<InputEnd> {
         let to_process = self.to_process.as_mut()?;
         let Some(scanner) = &mut self.scanner else {
             return to_process.write_all(bytes).await.err().map(|_| InputEnd::Refused);

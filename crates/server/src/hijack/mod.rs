@@ -8,6 +8,7 @@
 mod copy;
 mod detach;
 mod socket;
+mod websocket;
 
 use api::ApiVersion;
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use crate::respond;
 
 pub use detach::{DetachKeys, Scanner};
 pub use socket::Socket;
+pub use websocket::Handshake;
 
 /// What is spoken once the connection is taken over.
 #[derive(Debug)]

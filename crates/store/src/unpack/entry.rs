@@ -12,9 +12,10 @@ use rustix::io::Errno;
 use tar::EntryType;
 
 use super::attributes::{Attributes, set_times, set_xattr};
+use super::live::{busy, check_mount};
 use super::name::{Mark, clean, mark};
 use super::parents::{OPAQUE, make_directory, split};
-use super::{Unpacker, Whiteouts, inside};
+use super::{Live, Unpacker, Whiteouts, inside};
 use crate::error::ArchiveProblem;
 use crate::stream::stream_error;
 use crate::{Error, Result};
@@ -26,11 +27,15 @@ impl Unpacker<'_> {
             return Ok(());
         }
         let path = clean(&entry.path_bytes())?;
-        let attributes = Attributes::read(&mut entry)?;
+        let mut attributes = Attributes::read(&mut entry)?;
         if path.as_os_str().is_empty() {
             return self.root_directory(kind, &attributes);
         }
         let (parent, name) = split(&path)?;
+        if let Some(live) = self.live {
+            live.own(&mut attributes)?;
+            self.make_room(&live, kind, parent, name, &path)?;
+        }
         if self.target.whiteouts != Whiteouts::Keep {
             match mark(name) {
                 Mark::None => {}
@@ -50,7 +55,8 @@ impl Unpacker<'_> {
                 if entry.path_bytes().ends_with(b"/") {
                     return self.directory(&path, parent, name, &attributes);
                 }
-                let sparse = kind == EntryType::GNUSparse;
+                // Nobody hashes what goes into a container; zeros need no blocks there.
+                let sparse = kind == EntryType::GNUSparse || self.live.is_some();
                 self.file(&mut entry, parent, name, &attributes, sparse)
             }
             _ => self.node(&entry, kind, parent, name, &attributes),
@@ -169,6 +175,25 @@ impl Unpacker<'_> {
         Ok(())
     }
 
+    /// Sees to it that what is in the way of an entry may go.
+    fn make_room(&mut self, live: &Live<'_>, kind: EntryType, parent: &Path, name: &OsStr, path: &Path) -> Result<()> {
+        let name_c = c_name(name)?;
+        let directory = self.parent(parent)?;
+        live.check_kind(directory, &name_c, path, kind)?;
+        let stat = rustix::fs::statat(directory, &name_c, AtFlags::SYMLINK_NOFOLLOW);
+        let is_directory = stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+        if is_directory && kind == EntryType::Directory {
+            return Ok(());
+        }
+        check_mount(directory, &name_c).map_err(|source| busy(parent, name, source))?;
+        // Below a directory that goes there may be a mount too: it goes with care.
+        if is_directory {
+            remove_with(directory, &name_c, check_mount).map_err(|source| busy(parent, name, source))?;
+            self.parent = None;
+        }
+        Ok(())
+    }
+
     /// Hides `name` of the layers below. What this archive itself brought under the name stays.
     fn whiteout(&mut self, parent: &Path, name: &OsStr) -> Result<()> {
         let path = parent.join(name);
@@ -251,6 +276,16 @@ fn replacing<T>(
 
 /// Removes a file or a whole directory; nothing there is no error.
 fn remove(parent: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    remove_with(parent, name, |_, _| Ok(()))
+}
+
+/// The same, asking before each step.
+fn remove_with(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    may: fn(BorrowedFd<'_>, &CStr) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    may(parent, name)?;
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => {}
@@ -259,7 +294,7 @@ fn remove(parent: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
     for child in names_in(directory.as_fd())? {
-        remove(directory.as_fd(), &child)?;
+        remove_with(directory.as_fd(), &child, may)?;
     }
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }

@@ -7,16 +7,18 @@
 
 mod attributes;
 mod entry;
+mod live;
 mod name;
 mod parents;
 
 use std::collections::HashSet;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec};
 
+use crate::files::Extract;
 use crate::stream::stream_error;
 use crate::{Error, Result};
 
@@ -41,6 +43,19 @@ pub(crate) struct Target<'a> {
     pub(crate) whiteouts: Whiteouts,
 }
 
+/// A place in a container, which may change while it is written to.
+#[derive(Clone, Copy)]
+pub(crate) struct Live<'a> {
+    /// The container's root, out of which no link leads.
+    pub(crate) root: BorrowedFd<'a>,
+    /// The directory to unpack into.
+    pub(crate) directory: BorrowedFd<'a>,
+    /// Where that is below the root.
+    pub(crate) base: &'a Path,
+    /// What the caller wants.
+    pub(crate) options: Extract,
+}
+
 /// Unpacks a tar and returns the bytes of its files. Reads up to the end mark.
 ///
 /// # Errors
@@ -48,25 +63,25 @@ pub(crate) struct Target<'a> {
 pub(crate) fn unpack(reader: &mut dyn Read, target: &Target<'_>) -> Result<u64> {
     let root = rustix::fs::open(target.directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|source| Error::io("open", target.directory, source))?;
-    let mut unpacker = Unpacker {
-        root,
-        target,
-        parent: None,
-        directories: Vec::new(),
-        made: HashSet::new(),
-        size: 0,
-        buffer: vec![0; 128 * 1024],
-    };
-    let mut archive = tar::Archive::new(reader);
-    for entry in archive.entries().map_err(stream_error)? {
-        unpacker.entry(entry.map_err(stream_error)?)?;
-    }
-    unpacker.finish()
+    Unpacker::new(root, target, None).all(reader)
+}
+
+/// Unpacks a tar into a directory of a container, which may run. Whiteouts mean nothing there.
+///
+/// # Errors
+/// As [`unpack`].
+pub(crate) fn unpack_live(reader: &mut dyn Read, live: Live<'_>) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::openat(live.directory, c".", flags, Mode::empty())
+        .map_err(|source| Error::io("open", "/", source))?;
+    let target = Target { directory: live.base, lowers: &[], whiteouts: Whiteouts::Keep };
+    Unpacker::new(root, &target, Some(live)).all(reader).map(drop)
 }
 
 struct Unpacker<'a> {
     root: OwnedFd,
     target: &'a Target<'a>,
+    live: Option<Live<'a>>,
     /// The directory of the previous entry, which the next one mostly shares.
     parent: Option<(PathBuf, OwnedFd)>,
     /// Directories with the times they get when nothing is written to them any more.
@@ -77,7 +92,28 @@ struct Unpacker<'a> {
     buffer: Vec<u8>,
 }
 
-impl Unpacker<'_> {
+impl<'a> Unpacker<'a> {
+    fn new(root: OwnedFd, target: &'a Target<'a>, live: Option<Live<'a>>) -> Self {
+        Self {
+            root,
+            target,
+            live,
+            parent: None,
+            directories: Vec::new(),
+            made: HashSet::new(),
+            size: 0,
+            buffer: vec![0; 128 * 1024],
+        }
+    }
+
+    fn all(mut self, reader: &mut dyn Read) -> Result<u64> {
+        let mut archive = tar::Archive::new(reader);
+        for entry in archive.entries().map_err(stream_error)? {
+            self.entry(entry.map_err(stream_error)?)?;
+        }
+        self.finish()
+    }
+
     fn finish(mut self) -> Result<u64> {
         self.parent = None;
         for (path, time) in std::mem::take(&mut self.directories).into_iter().rev() {

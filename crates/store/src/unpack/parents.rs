@@ -20,6 +20,9 @@ impl Unpacker<'_> {
     /// Opens a directory below the root; links on the way are followed as the container would follow them.
     pub(super) fn open_directory(&self, path: &Path) -> Result<OwnedFd, Errno> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        if let Some(live) = &self.live {
+            return live.open_directory(path);
+        }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve)
@@ -51,7 +54,11 @@ impl Unpacker<'_> {
             directory = match self.open_directory(&so_far) {
                 Ok(next) => next,
                 Err(Errno::NOENT | Errno::NOTDIR) => {
-                    let attributes = Attributes::implied(self.lower_directory(&so_far));
+                    let mut attributes = Attributes::implied(self.lower_directory(&so_far));
+                    if let Some(live) = &self.live {
+                        attributes.uid = 0;
+                        live.own(&mut attributes)?;
+                    }
                     // A file or a dangling link in the place of a parent stays: the archive contradicts itself.
                     only_whiteout(directory.as_fd(), name)
                         .and_then(|()| make_directory(directory.as_fd(), name, &attributes, self.target.whiteouts))

@@ -1,0 +1,18 @@
+//! What `cp` does on our side: reading and writing the local file system, and which name ends up where.
+
+mod extract;
+mod names;
+mod pack;
+
+pub use extract::{Extraction, extract};
+pub use names::{Info, Rename, arrange, local_source, renamed, resolve_local, split_argument, split_entry};
+pub use pack::{Source, pack};
+
+/// The system's words as Go writes them: without the number, beginning small.
+#[must_use]
+pub fn go_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
