@@ -108,4 +108,44 @@ wire! {
         pub options: BTreeMap<String, String>,
         pub labels: BTreeMap<String, String>,
     }
+
+    /// Body of `POST /networks/create`.
+    pub struct CreateRequest {
+        pub name: String,
+        /// Whether a second network of that name is refused; unless said, it is from API 1.44 on.
+        pub check_duplicate: Option<bool>,
+        pub driver: String,
+        pub scope: String,
+        #[serde(rename = "EnableIPv4")]
+        pub enable_ipv4: Option<bool>,
+        #[serde(rename = "EnableIPv6")]
+        pub enable_ipv6: Option<bool>,
+        #[serde(rename = "IPAM")]
+        pub ipam: Option<Ipam>,
+        pub internal: bool,
+        pub attachable: bool,
+        pub ingress: bool,
+        pub config_only: bool,
+        pub config_from: Option<ConfigReference>,
+        pub options: Option<BTreeMap<String, String>>,
+        pub labels: Option<BTreeMap<String, String>>,
+    }
+
+    /// Answer of `POST /networks/create`.
+    pub struct CreateResponse {
+        pub id: String,
+        pub warning: String,
+    }
+
+    /// Body of `POST /networks/{id}/connect`.
+    pub struct ConnectRequest {
+        pub container: String,
+        pub endpoint_config: Option<EndpointSettings>,
+    }
+
+    /// Body of `POST /networks/{id}/disconnect`.
+    pub struct DisconnectRequest {
+        pub container: String,
+        pub force: bool,
+    }
 }

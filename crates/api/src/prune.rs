@@ -15,6 +15,11 @@ wire! {
         pub space_reclaimed: u64,
     }
 
+    /// `NetworkPruneResponse`.
+    pub struct Networks {
+        pub networks_deleted: Option<Vec<String>>,
+    }
+
     /// `VolumePruneResponse`.
     pub struct Volumes {
         pub volumes_deleted: Vec<String>,

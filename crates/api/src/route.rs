@@ -75,6 +75,11 @@ pub enum Operation {
     VolumePrune,
     NetworkList,
     NetworkInspect,
+    NetworkCreate,
+    NetworkRemove,
+    NetworkConnect,
+    NetworkDisconnect,
+    NetworkPrune,
     /// Part of a swarm, which this engine never joins: 503.
     Swarm,
     /// Saving and restoring processes, which this engine does not do: 501.
@@ -132,7 +137,7 @@ pub const ROUTES: &[Route] = &[
     row(Post,   "/containers/{id}/resize",       O::ContainerResize),
     row(Post,   "/containers/{id}/attach",       O::ContainerAttach),
     row(Post,   "/containers/{id}/wait",         O::ContainerWait),
-    row(Delete, "/containers/{id}",              O::ContainerRemove),
+    row(Delete, "/containers/{id*}",             O::ContainerRemove),
     row(Post,   "/containers/{id}/exec",         O::ExecCreate),
     row(Post,   "/exec/{id}/start",              O::ExecStart),
     row(Post,   "/exec/{id}/resize",             O::ExecResize),
@@ -179,12 +184,12 @@ pub const ROUTES: &[Route] = &[
 
     row(Get,    "/networks",                     O::NetworkList),
     row(Get,    "/networks/",                    O::NetworkList),
-    row(Post,   "/networks/create",              O::Unsupported),
-    since(25, Post, "/networks/prune",           O::Unsupported),
+    row(Post,   "/networks/create",              O::NetworkCreate),
+    since(25, Post, "/networks/prune",           O::NetworkPrune),
     row(Get,    "/networks/{id*}",               O::NetworkInspect),
-    row(Post,   "/networks/{id*}/connect",       O::Unsupported),
-    row(Post,   "/networks/{id*}/disconnect",    O::Unsupported),
-    row(Delete, "/networks/{id*}",               O::Unsupported),
+    row(Post,   "/networks/{id*}/connect",       O::NetworkConnect),
+    row(Post,   "/networks/{id*}/disconnect",    O::NetworkDisconnect),
+    row(Delete, "/networks/{id*}",               O::NetworkRemove),
 
     row(Post,   "/swarm/init",                   O::Unsupported),
     row(Post,   "/swarm/join",                   O::Unsupported),

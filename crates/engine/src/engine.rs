@@ -15,10 +15,12 @@ use crate::error::Error;
 use crate::events::Bus;
 use crate::exec::ExecTable;
 use crate::images::Pulls;
+use crate::links::LinkTable;
 use crate::model::ContainerSpec;
 use crate::paths::Paths;
 use crate::recover;
 use crate::registry::Registry;
+use crate::resolver::Resolvers;
 use crate::start::{self, Filters};
 
 /// Cgroup that holds the containers which name no other parent.
@@ -43,6 +45,10 @@ pub struct Engine {
     pub(crate) execs: ExecTable,
     pub(crate) filters: Filters,
     pub(crate) pulls: Pulls,
+    /// Name servers of containers on users' networks.
+    pub(crate) resolvers: Arc<Resolvers>,
+    /// Who links to whom.
+    pub(crate) links: LinkTable,
     /// The program that becomes a monitor, as it is executed.
     pub(crate) monitor: PathBuf,
     /// What that path leads through: a mount by which no container can overwrite the program (CVE-2019-5736).
@@ -79,15 +85,20 @@ impl Engine {
     }
 
     /// Takes back what belonged to a run, but for its run directory. Every step is tried; failures are logged, since the run is over anyway.
-    pub(crate) fn release_run(&self, spec: &ContainerSpec, endpoint: Option<&EndpointRecord>) {
+    pub(crate) fn release_run(&self, spec: &ContainerSpec, endpoints: &[EndpointRecord]) {
         let log = |what: &str, result: Result<(), Error>| {
             if let Err(error) = result {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(container = spec.id.as_str(), what, error, "not released");
             }
         };
-        if let Some(endpoint) = endpoint {
+        if endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
+            self.resolvers.close(&spec.id);
+        }
+        for endpoint in endpoints {
             log("endpoint", self.network.detach(endpoint).map_err(Error::from));
+        }
+        if let Some(endpoint) = endpoints.first() {
             self.network.remove_sandbox(&endpoint.sandbox_key);
         }
         if matches!(spec.host.ipc_mode, crate::model::NamespaceMode::Shareable) {
@@ -139,7 +150,7 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         std::fs::create_dir_all(&directory).map_err(Error::file("create", &directory))?;
     }
     let found = recover::observe(&paths)?;
-    let endpoints: Vec<EndpointRecord> = found.iter().filter_map(recover::Found::live_endpoint).collect();
+    let endpoints: Vec<EndpointRecord> = found.iter().flat_map(recover::Found::live_endpoints).collect();
     let network = Arc::new(Network::open(config.network.clone(), &endpoints)?);
     let (monitor, sealed) = seal(&config.monitor);
     let engine = Engine {
@@ -151,6 +162,8 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         execs: ExecTable::default(),
         filters: Filters::new(config.container.seccomp_profile.clone()),
         pulls: Pulls::default(),
+        resolvers: Arc::default(),
+        links: LinkTable::default(),
         live: ArcSwap::from_pointee(config.live.clone()),
         ending: AtomicBool::new(false),
         monitor,

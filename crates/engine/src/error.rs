@@ -26,6 +26,25 @@ pub enum Error {
         /// As asked for.
         container: String,
     },
+    /// No container has an endpoint of that name.
+    #[error("endpoint {0} not found")]
+    NoSuchEndpoint(String),
+    /// The container is on that network.
+    #[error("endpoint with name {container} already exists in network {network}")]
+    EndpointExists {
+        /// Name of the container.
+        container: String,
+        /// Name of the network.
+        network: String,
+    },
+    /// The container is not on the network.
+    #[error("container {container} is not connected to the network {network}")]
+    NotConnected {
+        /// Full id.
+        container: String,
+        /// Name of the network.
+        network: String,
+    },
     /// The name belongs to another container.
     #[error(
         "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to remove (or rename) that container to be able to reuse that name."
@@ -309,6 +328,62 @@ pub enum Invalid {
     /// A named network with host, none or container mode semantics it cannot have.
     #[error("network-scoped alias is supported only for containers in user defined networks")]
     AliasOnDefault,
+    /// A link of a network on the default bridge.
+    #[error("links on the default bridge are those of the container, not of its endpoint")]
+    LinkOnDefault,
+    /// A fixed address on a network whose subnet the engine chose.
+    #[error("user specified IP address is supported only when connecting to networks with user configured subnets")]
+    AddressWithoutSubnet,
+    /// A fixed address that belongs to no subnet of the network.
+    #[error("no configured subnet contains IP address {0}")]
+    AddressOutside(std::net::IpAddr),
+    /// A hardware address that is none.
+    #[error("invalid MAC address: {0}")]
+    Mac(String),
+    /// A name that no device can have.
+    #[error("invalid network interface name '{0}'")]
+    DeviceName(String),
+    /// An option of an endpoint that this engine does not offer.
+    #[error("endpoint option {0} is not supported by this engine")]
+    EndpointOption(String),
+    /// The host's network cannot be plugged.
+    #[error("container cannot be disconnected from host network or connected to host network")]
+    HostNetwork,
+    /// A shared network cannot be plugged.
+    #[error(
+        "container sharing network namespace with another container or host cannot be connected to any other network"
+    )]
+    SharedNetwork,
+    /// `none` beside another network.
+    #[error("container cannot be connected to multiple networks with one of the networks in private (none) mode")]
+    NoneNetwork,
+    /// A link to nobody.
+    #[error("could not get container for {0}: No such container: {0}")]
+    LinkTarget(String),
+    /// A link to a container on the host's network.
+    #[error(
+        "conflicting options: host type networking can't be used with links. This would result in undefined behavior"
+    )]
+    LinkToHost,
+    /// Two links with one name.
+    #[error("Conflict. The link name \"{0}\" is given to two containers")]
+    LinkAlias(String),
+    /// A linked container that does not run.
+    #[error("Cannot link to a non running container: /{name} AS /{parent}/{alias}")]
+    LinkStopped {
+        /// Its name.
+        name: String,
+        /// The linking container.
+        parent: String,
+        /// Its name there.
+        alias: String,
+    },
+    /// A linked container that is not on the default bridge.
+    #[error("Cannot link to /{0}, as it does not belong to the default network")]
+    LinkElsewhere(String),
+    /// A name that is no link's.
+    #[error("Could not get parent name: {0}")]
+    NotALink(String),
     /// A fixed address on a network whose subnet was not configured by its user.
     #[error("user specified IP address is supported on user defined networks only")]
     AddressOnDefault,
@@ -373,13 +448,16 @@ impl From<Invalid> for Error {
 impl Kind for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchContainer(_) | Self::NoSuchExec(_) | Self::NoSuchPath { .. } => ErrorKind::NotFound,
+            Self::NoSuchContainer(_) | Self::NoSuchEndpoint(_) | Self::NoSuchExec(_) | Self::NoSuchPath { .. } => {
+                ErrorKind::NotFound
+            }
             Self::AmbiguousPrefix(_)
             | Self::InvalidName(_)
             | Self::SameName
             | Self::NoCommand
             | Self::Invalid(_)
             | Self::Reference(_) => ErrorKind::InvalidParameter,
+            Self::EndpointExists { .. } => ErrorKind::Forbidden,
             Self::NameInUse { .. } => ErrorKind::Conflict,
             Self::Update { source, .. } => source.kind(),
             Self::State(StateConflict::Unchanged) => ErrorKind::NotModified,
@@ -393,9 +471,12 @@ impl Kind for Error {
             Self::Shared(error) => error.kind(),
             Self::Filter(error) => error.kind(),
             Self::ShuttingDown => ErrorKind::Unavailable,
-            Self::MonitorGone(_) | Self::Monitor(_) | Self::Spawn(_) | Self::File { .. } | Self::Record { .. } => {
-                ErrorKind::System
-            }
+            Self::NotConnected { .. }
+            | Self::MonitorGone(_)
+            | Self::Monitor(_)
+            | Self::Spawn(_)
+            | Self::File { .. }
+            | Self::Record { .. } => ErrorKind::System,
         }
     }
 }

@@ -198,8 +198,12 @@ impl Engine {
         options: ExecStart,
     ) -> Result<Option<AttachStream>, Error> {
         let (engine, target, wanted) = (Arc::clone(self), Arc::clone(container), Arc::clone(entry));
-        let plan =
-            self.blocking(move || start::plan_exec(&engine, &target.spec, &wanted, options.console_size)).await?;
+        let plan = self
+            .blocking(move || {
+                let spec = start::with_links(&engine, Arc::clone(&target.spec), &target.status());
+                start::plan_exec(&engine, &spec, &wanted, options.console_size)
+            })
+            .await?;
         let tty = entry.config.tty;
         let (relay, fds) = if tty {
             (None, Vec::new())

@@ -5,6 +5,7 @@
 
 mod archive;
 mod attach;
+mod attachments;
 mod config;
 mod container;
 mod create;
@@ -20,8 +21,10 @@ mod health;
 mod images;
 mod lifecycle;
 mod limits;
+mod links;
 mod log_options;
 pub mod model;
+mod name_files;
 mod names;
 mod networks;
 mod notify;
@@ -34,6 +37,7 @@ mod records;
 mod recover;
 mod registry;
 mod reload;
+mod resolver;
 mod start;
 mod stats;
 mod system;

@@ -154,7 +154,7 @@ impl Engine {
         chains.filter_map(|chain| Some((chain.0, self.store.layer(&lease, chain)?.size))).collect()
     }
 
-    fn prune_event(&self, kind: EventKind, reclaimed: u64) {
+    pub(crate) fn prune_event(&self, kind: EventKind, reclaimed: u64) {
         self.publish(kind, "prune", "", BTreeMap::from([("reclaimed".to_owned(), reclaimed.to_string())]));
     }
 }

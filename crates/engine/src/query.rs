@@ -9,12 +9,13 @@ use network::EndpointRecord;
 use store::Change;
 use types::Digest;
 
+use crate::attachments;
 use crate::container::{Container, Status};
 use crate::engine::Engine;
 use crate::error::{Error, StateConflict};
 use crate::filters::{ContainerFilter, Filters, Lookup};
 use crate::model::{
-    ContainerDetails, ContainerSpec, ContainerSummary, EndpointSettings, NetworkMode, PortKey, ProcessList,
+    ContainerDetails, ContainerSpec, ContainerSummary, EndpointRequest, EndpointSettings, PortKey, ProcessList,
 };
 use crate::processes;
 
@@ -87,13 +88,15 @@ impl Engine {
         let everything = options.all || options.limit.is_some() || filter.implies_all();
         let mut containers = self.containers.snapshot();
         containers.sort_by_key(|container| Reverse(container.spec.created));
+        let mut given = self.given_names();
         let mut listed = Vec::new();
         for container in containers {
             let status = container.status();
             if status.removed || !(everything || status.state.is_running() || restarting(&status)) {
                 continue;
             }
-            let summary = self.summary(&container, status);
+            let mut summary = self.summary(&container, status);
+            summary.given_names = given.remove(&container.spec.id).unwrap_or_default();
             if filter.matches(&summary) {
                 listed.push(summary);
             }
@@ -128,6 +131,7 @@ impl Engine {
             image,
             networks,
             ports,
+            given_names: Vec::new(),
             size: None,
         }
     }
@@ -152,7 +156,7 @@ impl Engine {
             ("UpperDir", graph.upper_dir),
             ("WorkDir", graph.work_dir),
         ];
-        let endpoint = status.endpoint.as_ref();
+        let endpoint = status.endpoints.first();
         let log_path = if spec.host.log.driver == "none" { Default::default() } else { self.paths.log(&spec.id) };
         Ok(ContainerDetails {
             networks: self.networks_of(&spec, &status),
@@ -162,6 +166,7 @@ impl Engine {
             hostname_path: self.paths.hostname(owner),
             hosts_path: self.paths.hosts(owner),
             log_path,
+            links: self.shown_links(&status),
             sandbox_key: endpoint.map(|endpoint| endpoint.sandbox_key.clone()).unwrap_or_default(),
             sandbox_id: endpoint.map(|endpoint| endpoint.sandbox_id.to_string()).unwrap_or_default(),
             graph_driver: graph_driver.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect(),
@@ -187,21 +192,20 @@ impl Engine {
 
     /// Networks by name: live, or as they will be at the next start.
     fn networks_of(&self, spec: &ContainerSpec, status: &Status) -> Networks {
-        let name = match &spec.host.network_mode {
-            NetworkMode::Bridge => "bridge",
-            NetworkMode::None => "none",
-            NetworkMode::Host => "host",
-            NetworkMode::Named(name) => name,
-            NetworkMode::Container(_) => return Networks::new(),
-        };
-        let mut settings = status.endpoint.as_ref().map(live).unwrap_or_default();
-        if let Ok(network) = self.network.network(name) {
-            settings.network_id = network.id.to_string();
-        }
-        if let Some(request) = spec.endpoints.get(name) {
+        let shown = |(name, request): (String, EndpointRequest)| {
+            let endpoint = status.endpoints.iter().find(|endpoint| endpoint.network_name == name);
+            let mut settings = match endpoint {
+                Some(endpoint) => live(endpoint),
+                None => EndpointSettings { mac: request.mac.clone(), ..EndpointSettings::default() },
+            };
+            if let Some(id) = self.network.id_of(&name).filter(|_| settings.network_id.is_empty()) {
+                settings.network_id = id.to_string();
+            }
             settings.aliases.clone_from(&request.aliases);
-        }
-        Networks::from([(name.to_owned(), settings)])
+            settings.request = request;
+            (name, settings)
+        };
+        attachments::of(spec, status).into_iter().map(shown).collect()
     }
 }
 
@@ -238,18 +242,22 @@ fn live(endpoint: &EndpointRecord) -> EndpointSettings {
         settings.prefix_len = link.prefix;
         settings.gateway = link.gateway.to_string();
         settings.mac = link.mac.to_string();
+        settings.ipv6 = link.ipv6.map(|ipv6| (ipv6.address, ipv6.prefix, ipv6.gateway));
     }
+    settings.dns_names.clone_from(&endpoint.names);
     settings
 }
 
 /// While running: exposed ports with an empty list and published ones with their addresses. Otherwise nothing.
 fn ports_of(spec: &ContainerSpec, status: &Status) -> Ports {
     let mut ports = Ports::new();
-    let Some(endpoint) = &status.endpoint else { return ports };
+    if status.endpoints.is_empty() {
+        return ports;
+    }
     for key in &spec.config.exposed_ports {
         ports.entry(*key).or_default();
     }
-    for binding in &endpoint.ports {
+    for binding in status.endpoints.iter().flat_map(|endpoint| &endpoint.ports) {
         let key = PortKey { port: binding.container_port, protocol: binding.protocol };
         ports.entry(key).or_default().push((binding.host_ip.to_string(), binding.host_port));
     }

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use network::EndpointRecord;
 use types::ContainerId;
 
-use crate::container::{Command, MonitorLink, RunEnd, StartKind, Status, at_daemon_start, exit_record};
+use crate::attachments;
+use crate::container::{Command, Container, MonitorLink, RunEnd, StartKind, Status, at_daemon_start, exit_record};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::health;
@@ -38,9 +39,9 @@ enum Run {
 // === impl Found ===
 
 impl Found {
-    /// The endpoint of a container that still runs.
-    pub(crate) fn live_endpoint(&self) -> Option<EndpointRecord> {
-        matches!(self.run, Run::Alive(_)).then(|| self.status.endpoint.clone()).flatten()
+    /// The endpoints of a container that still runs.
+    pub(crate) fn live_endpoints(&self) -> Vec<EndpointRecord> {
+        if matches!(self.run, Run::Alive(_)) { self.status.endpoints.clone() } else { Vec::new() }
     }
 }
 
@@ -160,7 +161,7 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
             link = Some(alive);
         }
         Run::Ended(end) => {
-            engine.release_run(&spec, status.endpoint.take().as_ref());
+            engine.release_run(&spec, &std::mem::take(&mut status.endpoints));
             status.runs_ended += 1;
             status.state = ContainerState::Exited(ended(&status.state, end));
         }
@@ -173,6 +174,9 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
     let ran = !matches!(status.state, ContainerState::Created);
     let start = !alive && ran && at_daemon_start(policy, status.stopped_by_user, failed);
     let container = engine.adopt(Arc::new(spec), status, link);
+    if alive {
+        reopen_resolver(engine, &container);
+    }
     if !alive && ran && (start || auto_remove) {
         tokio::spawn(async move {
             let result = if start {
@@ -199,6 +203,23 @@ fn thaw(engine: &Engine, spec: &ContainerSpec, status: &mut Status) {
     if let ContainerState::Paused { pid, start_time, since } = status.state {
         status.state = ContainerState::Running { pid, start_time, since };
     }
+}
+
+/// Serves names again to a container on a user's network; its sockets ended with the earlier daemon.
+fn reopen_resolver(engine: &Arc<Engine>, container: &Arc<Container>) {
+    let status = container.status();
+    if !status.endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
+        return;
+    }
+    let (engine, container) = (Arc::clone(engine), Arc::clone(container));
+    tokio::task::spawn_blocking(move || {
+        let attachments = attachments::of(&container.spec, &status);
+        let wanted = attachments::ordered(&attachments, &container.spec.host.network_mode);
+        if let Err(error) = engine.open_resolver(&container, &status.endpoints, &wanted) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(container = container.spec.id.as_str(), error, "no names are served to the container");
+        }
+    });
 }
 
 fn ended(state: &ContainerState, end: RunEnd) -> ExitInfo {

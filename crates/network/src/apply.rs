@@ -1,10 +1,11 @@
 //! Running plans, and taking back what was done when a later step fails.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use sys::netlink::{Address, RouteSocket, VethPair};
+use sys::netlink::{Address, Configuration, RouteSocket, VethPair};
 
 use crate::bridge::Bridge;
 use crate::network::lock;
@@ -97,7 +98,20 @@ pub(crate) fn apply_address(
     const PATIENCE: Duration = Duration::from_millis(100);
     let failed = |action| move |source| Error::Device { device: plan.device.clone(), action, source };
     let address = Address { device: link.inner, address: plan.address, prefix: bridge.subnet.prefix_len() };
-    inside.configure(address, bridge.gateway).map_err(failed("set address and route"))?;
+    let wanted = Configuration {
+        address,
+        gateway: plan.is_gateway.then_some(bridge.gateway),
+        address6: plan.ipv6.map(|ipv6| (ipv6.address, ipv6.prefix)),
+        gateway6: plan.ipv6.filter(|_| plan.is_gateway).map(|ipv6| ipv6.gateway),
+    };
+    inside.configure(&wanted).map_err(failed("set address and route"))?;
+    for address in &plan.link_local {
+        let added = match *address {
+            IpAddr::V4(address) => inside.add_address(Address { device: link.inner, address, prefix: 16 }),
+            IpAddr::V6(address) => inside.add_address6(link.inner, address, 64),
+        };
+        added.map_err(failed("set link-local address"))?;
+    }
     inside
         .wait_operational(&[link.inner], PATIENCE)
         .and_then(|()| lock(host).wait_operational(&[link.outer, bridge.index], PATIENCE))

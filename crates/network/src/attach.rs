@@ -2,18 +2,19 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::PoisonError;
 
 use types::EndpointId;
 
 use crate::apply::{apply_address, apply_link, remove_link};
 use crate::bridge::Bridge;
 use crate::firewall::{Firewall, Published};
-use crate::network::{Prepared, State, lock};
+use crate::network::{Endpoint, Pools, Prepared, State, Target, lock};
 use crate::plan::{AttachPlan, host_device, plan_attach};
 use crate::port_table::Refusal;
 use crate::reaper::Job;
 use crate::{
-    AttachRequest, Driver, EndpointRecord, Error, LinkRecord, Network, PortBinding, PortRequest, Sandbox, random,
+    AttachRequest, EndpointRecord, Error, Ipv6Link, LinkRecord, Network, PortBinding, PortRequest, Sandbox, random,
 };
 
 impl Network {
@@ -22,39 +23,51 @@ impl Network {
     ///
     /// On `host` and `none` there is no link and ports are not published, as in Docker.
     pub fn attach(&self, sandbox: &Sandbox, request: &AttachRequest) -> Result<EndpointRecord, Error> {
-        let network = self.network(&request.network)?;
+        let target = self.target(&request.network)?;
+        let (network_id, network_name) = match &target {
+            Target::Bridge(bridge) => (bridge.id.clone(), bridge.network.clone()),
+            Target::Host(id) => (id.clone(), "host".to_owned()),
+            Target::None(id) => (id.clone(), "none".to_owned()),
+        };
+        let user = !matches!(network_name.as_str(), "bridge" | "host" | "none");
         let mut record = EndpointRecord {
             endpoint_id: random::endpoint_id()?,
-            network_id: network.id,
-            network_name: network.name,
+            network_id,
+            network_name,
             container_id: request.container_id.clone(),
             sandbox_id: sandbox.id.clone(),
             sandbox_key: sandbox.key.clone(),
             link: None,
             ports: Vec::new(),
+            names: if user { request.names.clone() } else { Vec::new() },
+            is_gateway: false,
         };
-        if network.driver != Driver::Bridge {
-            if network.driver == Driver::Null {
-                drop(self.enter(&sandbox.key)?);
-            }
-            return Ok(record);
-        }
-        let bridge = self.bridge.as_ref().ok_or(Error::BridgeDisabled)?;
-        if self.firewall.is_none() && !request.ports.is_empty() {
+        let Target::Bridge(bridge) = target else { return Ok(record) };
+        let ports = if bridge.internal { &[][..] } else { &request.ports };
+        if self.firewall.is_none() && !ports.is_empty() {
             return Err(Error::FirewallDisabled);
         }
-        let wanted = wanted_ports(&request.ports, self.config.default_bind_ip)?;
+        let wanted = wanted_ports(ports, bridge.bind_ip)?;
         let mut inside = self.enter(&sandbox.key)?;
         let present = device_names(&mut inside)?;
-        let address = lock(&self.state).take(&record.endpoint_id, request, &wanted)?;
-        let plan = plan_attach(&record.endpoint_id, address, request, &present);
-        match self.apply(bridge, &plan, &record.endpoint_id, &mut inside) {
+        let (address, ipv6) = lock(&self.state).take(&record.endpoint_id, &bridge, request, &wanted)?;
+        let plan = plan_attach(&record.endpoint_id, &bridge, (address, ipv6), request, &present);
+        let link = LinkRecord {
+            host_device: plan.host_device.clone(),
+            device: plan.device.clone(),
+            address,
+            prefix: bridge.subnet.prefix_len(),
+            gateway: bridge.gateway,
+            mac: plan.mac,
+            ipv6,
+        };
+        match self.apply(&bridge, &plan, &record.endpoint_id, &mut inside) {
             Ok(published) => {
                 self.reaper.forget_flows(&published, false);
                 record.ports = published.iter().map(|published| published.binding).collect();
             }
             Err(error) => {
-                lock(&self.state).give_back(&record.endpoint_id, address);
+                lock(&self.state).give_back(&record.endpoint_id, &link);
                 return Err(error);
             }
         }
@@ -62,27 +75,45 @@ impl Network {
             // Whoever has that chain may have come after this daemon's start.
             self.reaper.queue(Job::LetThrough(bridge.name.clone()));
         }
-        record.link = Some(LinkRecord {
-            host_device: plan.host_device,
-            device: plan.device,
-            address,
-            prefix: bridge.subnet.prefix_len(),
-            gateway: bridge.gateway,
-            mac: plan.mac,
-        });
+        record.is_gateway = plan.is_gateway;
+        record.link = Some(link);
+        if !record.names.is_empty() {
+            self.zone.write().unwrap_or_else(PoisonError::into_inner).add(&record);
+        }
         Ok(record)
     }
 
     /// Takes back the address, the ports and the firewall entries, and silences the link, which dies with its
     /// namespace: call it when the container's processes are gone. An endpoint that is already off is fine.
     pub fn detach(&self, record: &EndpointRecord) -> Result<(), Error> {
+        self.take_off(record, |network| network.silence(&host_device(&record.endpoint_id)))
+    }
+
+    /// As [`Self::detach`], from a container that goes on: the device vanishes from it at once.
+    pub fn disconnect(&self, record: &EndpointRecord) -> Result<(), Error> {
+        self.take_off(record, |network| {
+            let device = host_device(&record.endpoint_id);
+            let failed = |source| Error::Device { device: device.clone(), action: "delete", source };
+            let mut route = lock(&network.route);
+            match route.link(&device).map_err(failed)? {
+                Some(link) => gone(route.delete_link(link.index)).map_err(failed),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn take_off(&self, record: &EndpointRecord, part: impl FnOnce(&Self) -> Result<(), Error>) -> Result<(), Error> {
         let Some(link) = &record.link else { return Ok(()) };
-        let Some(published) = lock(&self.state).endpoints.get(&record.endpoint_id).cloned() else { return Ok(()) };
+        let found = lock(&self.state).endpoints.get(&record.endpoint_id).map(|endpoint| endpoint.published.clone());
+        let Some(published) = found else { return Ok(()) };
+        if !record.names.is_empty() {
+            self.zone.write().unwrap_or_else(PoisonError::into_inner).remove(record);
+        }
         let closed = self.close_firewall(&record.endpoint_id, &published);
-        let silenced = self.silence(&host_device(&record.endpoint_id));
-        lock(&self.state).give_back(&record.endpoint_id, link.address);
+        let parted = part(self);
+        lock(&self.state).give_back(&record.endpoint_id, link);
         self.reaper.forget_flows(&published, true);
-        closed.and(silenced)
+        closed.and(parted)
     }
 
     /// Makes the link, sets the address and opens the firewall; takes back in reverse when a step fails.
@@ -94,7 +125,7 @@ impl Network {
         inside: &mut Prepared,
     ) -> Result<Vec<Published>, Error> {
         let link = apply_link(&mut lock(&self.route), bridge, plan, &inside.namespace)?;
-        let published = lock(&self.state).endpoints.get(endpoint).cloned().unwrap_or_default();
+        let published = lock(&self.state).published_by(endpoint);
         let done = apply_address(&self.route, &mut inside.socket, bridge, plan, link)
             .and_then(|()| self.change_firewall(&published, |firewall| firewall.add(&published)));
         if let Err(error) = done {
@@ -108,32 +139,34 @@ impl Network {
         Ok(published)
     }
 
-    fn close_firewall(&self, endpoint: &EndpointId, published: &[Published]) -> Result<(), Error> {
+    pub(crate) fn close_firewall(&self, endpoint: &EndpointId, published: &[Published]) -> Result<(), Error> {
         // Forgotten first, so that a table rendered meanwhile is without it; the ports stay bound until the end.
-        if let Some(ports) = lock(&self.state).endpoints.get_mut(endpoint) {
-            ports.clear();
-        }
+        lock(&self.state).set_published(endpoint, &[]);
         let closed = self.change_firewall(published, |firewall| firewall.remove(published));
-        if let Some(ports) = lock(&self.state).endpoints.get_mut(endpoint) {
-            ports.extend_from_slice(published);
-        }
+        lock(&self.state).set_published(endpoint, published);
         closed
     }
 
-    /// Runs one change; when the table was flushed behind our back, renders all of it again.
-    fn change_firewall(
+    /// Runs one change about ports, if there are any.
+    pub(crate) fn change_firewall(
         &self,
         published: &[Published],
         change: impl FnOnce(&mut Firewall) -> Result<bool, Error>,
     ) -> Result<(), Error> {
-        let Some(firewall) = self.firewall.as_ref().filter(|_| !published.is_empty()) else { return Ok(()) };
+        if published.is_empty() { Ok(()) } else { self.change_table(change) }
+    }
+
+    /// Runs one change; when the table was flushed behind our back, renders all of it again.
+    pub(crate) fn change_table(&self, change: impl FnOnce(&mut Firewall) -> Result<bool, Error>) -> Result<(), Error> {
+        let Some(firewall) = &self.firewall else { return Ok(()) };
         let mut firewall = lock(firewall);
         if change(&mut firewall)? {
             return Ok(());
         }
-        tracing::warn!("the firewall table was changed by another program; rendering it again");
+        tracing::warn!("the firewall table is not there or was changed by another program; rendering it");
+        let rules = self.bridges().rules();
         let all = lock(&self.state).published();
-        firewall.render(&all)
+        firewall.render(&rules, &all)
     }
 
     fn silence(&self, device: &str) -> Result<(), Error> {
@@ -143,29 +176,71 @@ impl Network {
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
-        match silenced {
-            // It died in between.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => Ok(()),
-            silenced => {
-                silenced.map_err(|source| Error::Device { device: device.to_owned(), action: "silence", source })
-            }
-        }
+        gone(silenced).map_err(|source| Error::Device { device: device.to_owned(), action: "silence", source })
     }
 }
 
+/// It died in between: fine.
+fn gone(done: io::Result<()>) -> io::Result<()> {
+    let missing = rustix::io::Errno::NODEV.raw_os_error();
+    if done.as_ref().is_err_and(|error| error.raw_os_error() == Some(missing)) { Ok(()) } else { done }
+}
+
 impl State {
-    /// Takes an address and all ports of an endpoint, or nothing.
+    /// Takes the addresses and all ports of an endpoint, or nothing.
     fn take(
         &mut self,
         endpoint: &EndpointId,
+        bridge: &Bridge,
         request: &AttachRequest,
         wanted: &[(Ipv4Addr, PortRequest)],
-    ) -> Result<Ipv4Addr, Error> {
-        let pool = self.addresses.as_mut().ok_or(Error::BridgeDisabled)?;
-        let container = match request.address {
-            Some(address) => pool.reserve(address)?,
-            None => pool.take()?,
+    ) -> Result<(Ipv4Addr, Option<Ipv6Link>), Error> {
+        // A network that is being removed has none.
+        let gone = || Error::UnknownNetwork(bridge.network.clone());
+        let pools = self.pools.get_mut(&bridge.id).ok_or_else(gone)?;
+        let ipv4 = match request.address {
+            Some(address) => pools.ipv4.reserve(address.into())?,
+            None => pools.ipv4.take()?,
         };
+        let IpAddr::V4(container) = ipv4 else { return Err(gone()) };
+        let ipv6 = match (&mut pools.ipv6, request.ipv6) {
+            (None, _) => Ok(None),
+            (Some(pool), Some(address)) => pool.reserve(address.into()).map(Some),
+            (Some(pool), None) => pool.take().map(Some),
+        };
+        let ipv6 = match ipv6 {
+            Ok(address) => address,
+            Err(error) => {
+                pools.ipv4.release(ipv4);
+                return Err(error);
+            }
+        };
+        let ipv6 = match (ipv6, bridge.subnet6) {
+            (Some(IpAddr::V6(address)), Some((subnet, gateway))) => {
+                Some(Ipv6Link { address, prefix: subnet.prefix_len(), gateway })
+            }
+            _ => None,
+        };
+        let made = Endpoint { network: bridge.id.clone(), published: Vec::new() };
+        self.endpoints.insert(endpoint.clone(), made);
+        if let Err(error) = self.take_ports(endpoint, container, &request.container_name, wanted) {
+            self.endpoints.remove(endpoint);
+            if let Some(pools) = self.pools.get_mut(&bridge.id) {
+                pools.release(container, ipv6);
+            }
+            return Err(error);
+        }
+        Ok((container, ipv6))
+    }
+
+    /// Takes all ports of an endpoint, or none.
+    pub(crate) fn take_ports(
+        &mut self,
+        endpoint: &EndpointId,
+        container: Ipv4Addr,
+        name: &str,
+        wanted: &[(Ipv4Addr, PortRequest)],
+    ) -> Result<(), Error> {
         let mut published = Vec::with_capacity(wanted.len());
         for &(host_ip, port) in wanted {
             match self.ports.reserve(port.protocol, host_ip, port.host_port) {
@@ -179,23 +254,45 @@ impl State {
                     container,
                 }),
                 Err(refusal) => {
-                    self.endpoints.insert(endpoint.clone(), published);
-                    self.give_back(endpoint, container);
-                    return Err(refused(refusal, endpoint, request, host_ip, port));
+                    self.release_ports(&published);
+                    return Err(refused(refusal, endpoint, name, host_ip, port));
                 }
             }
         }
-        self.endpoints.insert(endpoint.clone(), published);
-        Ok(container)
+        self.set_published(endpoint, &published);
+        Ok(())
     }
 
-    fn give_back(&mut self, endpoint: &EndpointId, address: Ipv4Addr) {
-        let Some(published) = self.endpoints.remove(endpoint) else { return };
+    pub(crate) fn release_ports(&mut self, published: &[Published]) {
         for Published { binding, .. } in published {
             self.ports.release(binding.protocol, binding.host_ip, binding.host_port);
         }
-        if let Some(pool) = &mut self.addresses {
-            pool.release(address);
+    }
+
+    pub(crate) fn published_by(&self, endpoint: &EndpointId) -> Vec<Published> {
+        self.endpoints.get(endpoint).map(|endpoint| endpoint.published.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn set_published(&mut self, endpoint: &EndpointId, published: &[Published]) {
+        if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+            endpoint.published = published.to_vec();
+        }
+    }
+
+    fn give_back(&mut self, endpoint: &EndpointId, link: &LinkRecord) {
+        let Some(Endpoint { network, published }) = self.endpoints.remove(endpoint) else { return };
+        self.release_ports(&published);
+        if let Some(pools) = self.pools.get_mut(&network) {
+            pools.release(link.address, link.ipv6);
+        }
+    }
+}
+
+impl Pools {
+    fn release(&mut self, ipv4: Ipv4Addr, ipv6: Option<Ipv6Link>) {
+        self.ipv4.release(ipv4.into());
+        if let (Some(pool), Some(ipv6)) = (&mut self.ipv6, ipv6) {
+            pool.release(ipv6.address.into());
         }
     }
 }
@@ -209,7 +306,7 @@ fn device_names(inside: &mut Prepared) -> Result<Vec<String>, Error> {
     Ok(links.into_iter().map(|link| link.name).collect())
 }
 
-fn wanted_ports(ports: &[PortRequest], default: Ipv4Addr) -> Result<Vec<(Ipv4Addr, PortRequest)>, Error> {
+pub(crate) fn wanted_ports(ports: &[PortRequest], default: Ipv4Addr) -> Result<Vec<(Ipv4Addr, PortRequest)>, Error> {
     let address = |port: &PortRequest| match port.host_ip {
         None => Ok((default, *port)),
         Some(IpAddr::V4(address)) => Ok((address, *port)),
@@ -218,14 +315,8 @@ fn wanted_ports(ports: &[PortRequest], default: Ipv4Addr) -> Result<Vec<(Ipv4Add
     ports.iter().map(address).collect()
 }
 
-fn refused(
-    refusal: Refusal,
-    endpoint: &EndpointId,
-    request: &AttachRequest,
-    address: Ipv4Addr,
-    port: PortRequest,
-) -> Error {
-    let (container, endpoint) = (request.container_name.clone(), endpoint.clone());
+fn refused(refusal: Refusal, endpoint: &EndpointId, name: &str, address: Ipv4Addr, port: PortRequest) -> Error {
+    let (container, endpoint) = (name.to_owned(), endpoint.clone());
     match refusal {
         Refusal::Allocated(port) => Error::PortAllocated { container, endpoint, address, port },
         Refusal::Exhausted(first) => Error::PortsExhausted { container, endpoint, address, first },

@@ -1,27 +1,55 @@
-//! The default bridge as it stands, and who owns its device.
+//! Bridges as they stand, and who owns the device of the default one.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use sys::netlink::RouteSocket;
+use types::NetworkId;
 
+use crate::firewall::BridgeRules;
 use crate::{Error, observe};
 
-/// The default bridge.
+/// A bridge that carries a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bridge {
+    /// The network it carries.
+    pub(crate) id: NetworkId,
+    /// That network's name.
+    pub(crate) network: String,
+    /// Name of the device.
     pub(crate) name: String,
     pub(crate) index: u32,
     pub(crate) subnet: Ipv4Net,
     pub(crate) gateway: Ipv4Addr,
+    pub(crate) subnet6: Option<(Ipv6Net, Ipv6Addr)>,
     pub(crate) mtu: u32,
     pub(crate) icc: bool,
     /// Ports must be kept apart by the bridge, because the firewall does not see the frames between them.
     pub(crate) isolate: bool,
+    /// No way to the outside.
+    pub(crate) internal: bool,
+    pub(crate) masquerade: bool,
+    /// Host address of published ports that name none.
+    pub(crate) bind_ip: Ipv4Addr,
+    /// How the names of devices in containers begin.
+    pub(crate) device_prefix: String,
+}
+
+impl Bridge {
+    /// What the firewall has to know.
+    pub(crate) fn rules(&self) -> BridgeRules {
+        BridgeRules {
+            device: self.name.clone(),
+            subnet: self.subnet,
+            icc: self.icc,
+            internal: self.internal,
+            masquerade: self.masquerade,
+        }
+    }
 }
 
 /// The right to a bridge device. It is an abstract socket, which belongs to the network namespace as the device does,

@@ -1,6 +1,6 @@
 //! One container's place on one network.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,16 @@ pub struct AttachRequest {
     pub mac: Option<MacAddress>,
     /// Wanted address; `None` takes the next free one.
     pub address: Option<Ipv4Addr>,
+    /// Wanted IPv6 address; used where the network has IPv6.
+    pub ipv6: Option<Ipv6Addr>,
+    /// Further addresses of link scope.
+    pub link_local: Vec<IpAddr>,
+    /// Name of the device in the container; `None` takes the next free one.
+    pub device: Option<String>,
+    /// Names by which others on a user's network find it, the container's own first. Unused on the default bridge.
+    pub names: Vec<String>,
+    /// Make this network the way to the outside: default route, and published ports.
+    pub is_gateway: bool,
     /// Ports to publish on the host.
     pub ports: Vec<PortRequest>,
 }
@@ -47,6 +57,16 @@ pub struct EndpointRecord {
     /// What is published, with the ports that were chosen.
     #[serde(default)]
     pub ports: Vec<PortBinding>,
+    /// Names on a user's network; empty on the default ones.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// The default route leads through it. Records of the time of one network a container do not say so.
+    #[serde(default = "yes")]
+    pub is_gateway: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The link and the address of an endpoint on a bridge.
@@ -64,4 +84,18 @@ pub struct LinkRecord {
     pub gateway: Ipv4Addr,
     /// Hardware address in the container.
     pub mac: MacAddress,
+    /// The IPv6 side, where the network has one.
+    #[serde(default)]
+    pub ipv6: Option<Ipv6Link>,
+}
+
+/// The IPv6 side of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipv6Link {
+    /// Address in the container.
+    pub address: Ipv6Addr,
+    /// Prefix length of the network.
+    pub prefix: u8,
+    /// Default gateway.
+    pub gateway: Ipv6Addr,
 }

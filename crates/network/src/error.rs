@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use types::{EndpointId, ErrorKind, Kind};
 
 use crate::Protocol;
@@ -16,6 +16,78 @@ pub enum Error {
     /// No network has that name or id.
     #[error("network {0} not found")]
     UnknownNetwork(String),
+    /// Several networks have that name, or an id that begins like that.
+    #[error("network {reference} is ambiguous ({count} matches found {by})")]
+    AmbiguousNetwork {
+        /// As asked for.
+        reference: String,
+        /// How many there are.
+        count: usize,
+        /// `on name` or `based on ID prefix`.
+        by: &'static str,
+    },
+    /// A network of that name exists.
+    #[error("network with name {0} already exists")]
+    NameInUse(String),
+    /// A name that networks cannot have.
+    #[error("invalid name: {0}")]
+    InvalidName(String),
+    /// The names of the predefined networks.
+    #[error("operation is not permitted on predefined {0} network ")]
+    Predefined(String),
+    /// The predefined networks stay.
+    #[error("{0} is a pre-defined network and cannot be removed")]
+    RemovePredefined(String),
+    /// A second network of a driver that has only one.
+    #[error("only one instance of \"{0}\" network is allowed")]
+    OnlyOne(String),
+    /// A network or IPAM driver that this engine does not have.
+    #[error("could not find plugin {0} in v1 plugin registry: plugin not found")]
+    UnknownDriver(String),
+    /// A driver option that does not mean anything.
+    #[error("failed to parse {key} value: {value} ({reason})")]
+    BadOption {
+        /// The option.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A driver option of Docker's that this engine does not offer.
+    #[error("network option {0} is not supported by this engine")]
+    UnsupportedOption(String),
+    /// A second subnet of one family.
+    #[error("bridge driver doesn't support multiple subnets")]
+    SeveralSubnets,
+    /// A subnet that another network has.
+    #[error("invalid pool request: Pool overlaps with other one on this address space")]
+    PoolOverlaps,
+    /// An ip-range, gateway or auxiliary address outside of its subnet.
+    #[error("invalid network config:\n{0}")]
+    BadPool(String),
+    /// Another network has the device.
+    #[error(
+        "cannot create network {id} ({device}): conflicts with network {other} ({device}): networks have same bridge name"
+    )]
+    DeviceInUse {
+        /// The network that was being made.
+        id: String,
+        /// The device.
+        device: String,
+        /// The network that has it.
+        other: String,
+    },
+    /// Containers are on the network.
+    #[error("error while removing network: network {name} id {id} has active endpoints{endpoints}")]
+    ActiveEndpoints {
+        /// Name of the network.
+        name: String,
+        /// Its id.
+        id: String,
+        /// ` (name:"…" id:"…")` each, or empty.
+        endpoints: String,
+    },
     /// The daemon runs without a default bridge.
     #[error("the default bridge network is disabled")]
     BridgeDisabled,
@@ -35,21 +107,23 @@ pub enum Error {
     #[error("all predefined address pools have been fully subnetted")]
     NoFreeSubnet,
     /// A network whose addresses are all taken.
-    #[error("no available IPv4 addresses on this network's address pools: {network}")]
+    #[error("no available {family} addresses on this network's address pools: {network}")]
     NoFreeAddress {
+        /// `IPv4` or `IPv6`.
+        family: &'static str,
         /// The network.
         network: String,
     },
     /// The wanted address is taken.
     #[error("Address already in use")]
-    AddressInUse(Ipv4Addr),
+    AddressInUse(IpAddr),
     /// The wanted address is not one of the network's host addresses.
     #[error("invalid address {address}: It does not belong to any of this network's subnets ({subnet})")]
     AddressOutside {
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The network's subnet.
-        subnet: Ipv4Net,
+        subnet: IpNet,
     },
     /// Another container of this daemon has the port.
     #[error(
@@ -175,9 +249,24 @@ pub enum Error {
 impl Kind for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownNetwork(_) => ErrorKind::NotFound,
-            Self::AddressOutside { .. } | Self::BridgeDisabled | Self::Ipv6Publish(_) => ErrorKind::InvalidParameter,
-            Self::AddressInUse(_) => ErrorKind::Forbidden,
+            Self::UnknownNetwork(_) | Self::UnknownDriver(_) => ErrorKind::NotFound,
+            Self::AddressOutside { .. }
+            | Self::BridgeDisabled
+            | Self::Ipv6Publish(_)
+            | Self::AmbiguousNetwork { .. }
+            | Self::InvalidName(_)
+            | Self::BadOption { .. }
+            | Self::UnsupportedOption(_)
+            | Self::BadPool(_) => ErrorKind::InvalidParameter,
+            Self::NameInUse(_) => ErrorKind::Conflict,
+            Self::AddressInUse(_)
+            | Self::Predefined(_)
+            | Self::RemovePredefined(_)
+            | Self::OnlyOne(_)
+            | Self::SeveralSubnets
+            | Self::PoolOverlaps
+            | Self::DeviceInUse { .. }
+            | Self::ActiveEndpoints { .. } => ErrorKind::Forbidden,
             // Docker answers 500 to a port in use.
             _ => ErrorKind::System,
         }

@@ -91,6 +91,36 @@ impl ResolvConf {
         parsed.write(path, warning, &overrides)
     }
 
+    /// The text for a container on a user's network: the name server is `resolver`, which asks the host's, or those
+    /// named here. Comments tell whom, as Docker's do.
+    #[must_use]
+    pub fn render_for_resolver(&self, host_text: &str, path: &str, resolver: IpAddr) -> String {
+        let (mut parsed, overrides) = self.merged(host_text);
+        let external: Vec<String> = parsed
+            .nameservers
+            .iter()
+            .map(|server| if self.nameservers.is_empty() { format!("host({server})") } else { server.clone() })
+            .collect();
+        parsed.nameservers = vec![resolver.to_string()];
+        let own = parsed.options.iter().any(|option| option.starts_with("ndots:"));
+        if !own {
+            parsed.options.push("ndots:0".to_owned());
+        }
+        let ndots = match (own, self.options.is_empty()) {
+            (false, _) => "internal",
+            (true, false) => "override",
+            (true, true) => "host",
+        };
+        let mut text = parsed.body();
+        let _ = write!(
+            text,
+            "\n# Based on host file: '{path}' (internal resolver)\n# ExtServers: [{}]\n# Overrides: [{}]\n# Option ndots from: {ndots}\n",
+            external.join(" "),
+            overrides.join(" "),
+        );
+        text
+    }
+
     /// The text for a container that shares the host's namespace, where loopback name servers answer: the host's file
     /// as it is, unless something is overridden.
     #[must_use]
@@ -150,6 +180,13 @@ impl Parsed {
     }
 
     fn write(&self, path: &str, warning: &str, overrides: &[&str]) -> String {
+        let mut text = self.body();
+        let overrides = overrides.join(" ");
+        let _ = write!(text, "\n# Based on host file: '{path}' (legacy)\n{warning}# Overrides: [{overrides}]\n");
+        text
+    }
+
+    fn body(&self) -> String {
         let mut text = HEADER.to_owned();
         for server in &self.nameservers {
             // Writing to a String cannot fail.
@@ -163,8 +200,6 @@ impl Parsed {
         for line in &self.other {
             let _ = writeln!(text, "{line}");
         }
-        let overrides = overrides.join(" ");
-        let _ = write!(text, "\n# Based on host file: '{path}' (legacy)\n{warning}# Overrides: [{overrides}]\n");
         text
     }
 }
@@ -173,6 +208,13 @@ impl Parsed {
 #[must_use]
 pub fn hostname_file(hostname: &str) -> String {
     format!("{hostname}\n")
+}
+
+/// The servers that a `resolv.conf` names.
+#[must_use]
+pub fn nameservers(text: &str) -> Vec<IpAddr> {
+    // The zone of a link-local address is of no use to a socket that is not told the device.
+    Parsed::read(text).nameservers.iter().filter_map(|server| server.parse().ok()).collect()
 }
 
 /// An address, perhaps with the zone of a link-local one.
@@ -242,6 +284,35 @@ mod tests {
         for (conf, host, expected) in cases {
             assert_eq!(body(conf, host), expected, "{host}");
         }
+    }
+
+    #[test]
+    fn on_a_user_s_network_the_resolver_is_asked() {
+        let resolver = "127.0.0.11".parse().expect("address");
+        let text = |conf: &ResolvConf, host: &str| {
+            let text = conf.render_for_resolver(host, "/etc/resolv.conf", resolver);
+            text.strip_prefix(HEADER).expect("the header").to_owned()
+        };
+        let based = "\n# Based on host file: '/etc/resolv.conf' (internal resolver)\n";
+        assert_eq!(
+            text(&ResolvConf::default(), "nameserver 192.0.2.1\nsearch a\noptions edns0\n"),
+            format!(
+                "nameserver 127.0.0.11\nsearch a\noptions edns0 ndots:0\n{based}\
+                 # ExtServers: [host(192.0.2.1)]\n# Overrides: []\n# Option ndots from: internal\n"
+            )
+        );
+        let own = ResolvConf {
+            nameservers: vec!["192.0.2.9".parse().expect("address")],
+            options: vec!["ndots:2".to_owned()],
+            ..ResolvConf::default()
+        };
+        assert_eq!(
+            text(&own, "nameserver 192.0.2.1\n"),
+            format!(
+                "nameserver 127.0.0.11\noptions ndots:2\n{based}\
+                 # ExtServers: [192.0.2.9]\n# Overrides: [nameservers options]\n# Option ndots from: override\n"
+            )
+        );
     }
 
     #[test]

@@ -33,3 +33,8 @@ pub(crate) fn let_through(socket: &mut NftSocket, bridge: &str) -> io::Result<bo
     }
     socket.send(batch).map(|()| true)
 }
+
+/// Takes the rules back. Returns whether there were any.
+pub(crate) fn withdraw(socket: &mut NftSocket, bridge: &str) -> io::Result<bool> {
+    Ok(socket.delete_rules(TABLE, CHAIN, &format!("gantry: {bridge}"))? > 0)
+}

@@ -1,14 +1,16 @@
 //! What the API shows of a network.
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use indexmap::IndexMap;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use types::NetworkId;
 
 use crate::bridge::Bridge;
+use crate::definition::UserNetwork;
 use crate::records::{NetworkRecord, NetworkRecords};
-use crate::{Error, NetworkConfig};
+use crate::{Error, IpamPool, NetworkConfig};
 
 /// The kind of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,34 +40,55 @@ impl Driver {
 pub struct NetworkInfo {
     /// Identifier; survives restarts.
     pub id: NetworkId,
-    /// `bridge`, `host`, `none`.
+    /// `bridge`, `host`, `none`, or a user's.
     pub name: String,
     /// Kind.
     pub driver: Driver,
+    /// Every engine has it.
+    pub predefined: bool,
     /// RFC 3339 time of creation with nanoseconds.
     pub created: String,
-    /// IPAM subnet.
-    pub subnet: Option<Ipv4Net>,
-    /// IPAM gateway.
-    pub gateway: Option<Ipv4Addr>,
+    /// Containers get IPv6 addresses.
+    pub ipv6: bool,
+    /// No way to the outside.
+    pub internal: bool,
+    /// As asked for.
+    pub attachable: bool,
+    /// Options of the IPAM driver, as asked for.
+    pub ipam_options: Option<BTreeMap<String, String>>,
+    /// Subnets: as asked for, or as chosen.
+    pub pools: Vec<IpamPool>,
+    /// The user named a subnet: containers may ask for addresses.
+    pub fixed_subnet: bool,
     /// Driver options, e.g. `com.docker.network.bridge.name`.
     pub options: IndexMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The predefined networks in the order of `network ls`.
-pub(crate) fn networks(config: &NetworkConfig, records: &NetworkRecords, bridge: Option<&Bridge>) -> Vec<NetworkInfo> {
+pub(crate) fn predefined(
+    config: &NetworkConfig,
+    records: &NetworkRecords,
+    bridge: Option<&Bridge>,
+) -> Vec<NetworkInfo> {
     let plain = |record: &NetworkRecord, name: &str, driver| NetworkInfo {
         id: record.id.clone(),
         name: name.to_owned(),
         driver,
+        predefined: true,
         created: record.created.clone(),
-        subnet: None,
-        gateway: None,
+        ipv6: false,
+        internal: false,
+        attachable: false,
+        ipam_options: None,
+        pools: Vec::new(),
+        fixed_subnet: false,
         options: IndexMap::new(),
+        labels: BTreeMap::new(),
     };
     let bridge = bridge.map(|bridge| NetworkInfo {
-        subnet: Some(bridge.subnet),
-        gateway: Some(bridge.gateway),
+        pools: vec![pool(bridge.subnet.into(), bridge.gateway.into())],
         options: bridge_options(config, bridge),
         ..plain(&records.bridge, "bridge", Driver::Bridge)
     });
@@ -73,17 +96,64 @@ pub(crate) fn networks(config: &NetworkConfig, records: &NetworkRecords, bridge:
     bridge.into_iter().chain(others).collect()
 }
 
-/// Finds by name, by id, by the start of an id that only one network has; `default` is Docker's word for the bridge.
-pub(crate) fn find(networks: Vec<NetworkInfo>, reference: &str) -> Result<NetworkInfo, Error> {
+/// A user's network.
+pub(crate) fn user(network: &UserNetwork) -> NetworkInfo {
+    let mut pools = network.pools.clone();
+    let asked = |pools: &[IpamPool], ipv6: bool| pools.iter().any(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6);
+    let fixed_subnet = asked(&pools, false);
+    if !fixed_subnet {
+        pools.insert(0, pool(network.subnet.into(), network.gateway.into()));
+    }
+    if let Some((subnet, gateway)) = network.subnet6.filter(|_| !asked(&pools, true)) {
+        pools.push(pool(subnet.into(), gateway.into()));
+    }
+    NetworkInfo {
+        id: network.id.clone(),
+        name: network.name.clone(),
+        driver: Driver::Bridge,
+        predefined: false,
+        created: network.created.clone(),
+        ipv6: network.ipv6,
+        internal: network.internal,
+        attachable: network.attachable,
+        ipam_options: network.ipam_options.clone(),
+        fixed_subnet: fixed_subnet || asked(&network.pools, true),
+        pools,
+        options: network.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        labels: network.labels.clone(),
+    }
+}
+
+fn pool(subnet: IpNet, gateway: IpAddr) -> IpamPool {
+    IpamPool { subnet, range: None, gateway: Some(gateway), auxiliary: BTreeMap::new() }
+}
+
+/// Which of the networks, given by id and name, a reference means: by id, by name, by the start of an id that only one
+/// has. `default` is Docker's word for the bridge.
+pub(crate) fn find<'a>(
+    networks: impl Iterator<Item = (&'a NetworkId, &'a str)> + Clone,
+    reference: &str,
+) -> Result<NetworkId, Error> {
     let name = if reference == "default" { "bridge" } else { reference };
-    let exact = networks.iter().position(|network| network.name == name || network.id.as_str() == name);
-    let mut starts = networks.iter().enumerate().filter(|(_, network)| network.id.as_str().starts_with(name));
-    let only = match (starts.next(), starts.next()) {
-        (Some((index, _)), None) if !name.is_empty() => Some(index),
-        _ => None,
+    let only = |by, found: Vec<&'a NetworkId>| match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some((*one).clone())),
+        several => {
+            let (reference, count) = (reference.to_owned(), several.len());
+            Err(Error::AmbiguousNetwork { reference, count, by })
+        }
     };
-    let index = exact.or(only).ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))?;
-    networks.into_iter().nth(index).ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))
+    let by = |wanted: &dyn Fn(&NetworkId, &str) -> bool| -> Vec<&'a NetworkId> {
+        networks.clone().filter(|(id, name)| wanted(id, name)).map(|(id, _)| id).collect()
+    };
+    if let Some(found) = only("on name", by(&|id, _| id.as_str() == name))? {
+        return Ok(found);
+    }
+    if let Some(found) = only("on name", by(&|_, other| other == name))? {
+        return Ok(found);
+    }
+    let starts = by(&|id, _| !name.is_empty() && id.as_str().starts_with(name));
+    only("based on ID prefix", starts)?.ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))
 }
 
 fn bridge_options(config: &NetworkConfig, bridge: &Bridge) -> IndexMap<String, String> {

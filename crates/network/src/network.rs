@@ -4,39 +4,44 @@ use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use ipnet::Ipv4Net;
 use sys::netlink::RouteSocket;
 use sys::netns;
-use types::{ContainerId, EndpointId};
+use types::{ContainerId, EndpointId, NetworkId};
 
-use crate::apply::{DEVICE_GROUP, apply_bridge};
-use crate::bridge::{Bridge, Claim, alias};
+use crate::apply::DEVICE_GROUP;
+use crate::bridge::{Bridge, Claim};
+use crate::bridges::{Bridges, open_default, open_users};
 use crate::config::DefaultBridge;
-use crate::firewall::{Firewall, Published, Skeleton};
-use crate::observe::{Observed, ephemeral_ports, firewall_sees_frames, set_switch};
-use crate::plan::{host_device, plan_bridge};
+use crate::firewall::{Firewall, Published};
+use crate::observe::{Observed, ephemeral_ports};
+use crate::plan::host_device;
 use crate::pool::AddressPool;
 use crate::port_table::PortTable;
 use crate::reaper::{Job, Reaper};
-use crate::records::NetworkRecords;
+use crate::records::{NetworkRecords, load_users};
+use crate::zone::{View, Zone};
 use crate::{EndpointRecord, Error, NetworkConfig, NetworkInfo, Sandbox, info, paths, random};
 
-/// The networks of one daemon. Share it by reference between threads; every call blocks for a few milliseconds at most.
+/// The networks of one daemon. Share it by reference between threads; every call blocks for a few milliseconds at most,
+/// but for making and removing networks, which takes some tens.
 #[derive(Debug)]
 pub struct Network {
     pub(crate) config: NetworkConfig,
     pub(crate) records: NetworkRecords,
-    pub(crate) bridge: Option<Bridge>,
+    /// Changed by one thread at a time, see `changing`.
+    pub(crate) bridges: RwLock<Bridges>,
+    /// Held while a network is made or removed; taken before all others.
+    pub(crate) changing: Mutex<()>,
     pub(crate) state: Mutex<State>,
     /// Routing socket of the host's namespace.
     pub(crate) route: Mutex<RouteSocket>,
     /// Taken before `state`, never while `state` is held.
     pub(crate) firewall: Option<Mutex<Firewall>>,
+    pub(crate) zone: RwLock<Zone>,
     /// Namespaces that were made and not yet attached, with a socket inside.
-    prepared: Mutex<HashMap<PathBuf, Prepared>>,
+    pub(crate) prepared: Mutex<HashMap<PathBuf, Prepared>>,
     pub(crate) reaper: Reaper,
     host: Sandbox,
     _claim: Option<Claim>,
@@ -45,11 +50,24 @@ pub struct Network {
 /// What is given out.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// Of the default bridge.
-    pub(crate) addresses: Option<AddressPool>,
+    pub(crate) pools: HashMap<NetworkId, Pools>,
     pub(crate) ports: PortTable,
-    /// Every endpoint on the bridge, with its ports.
-    pub(crate) endpoints: HashMap<EndpointId, Vec<Published>>,
+    /// Every endpoint on a bridge.
+    pub(crate) endpoints: HashMap<EndpointId, Endpoint>,
+}
+
+/// The addresses of one network.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    pub(crate) ipv4: AddressPool,
+    pub(crate) ipv6: Option<AddressPool>,
+}
+
+/// An endpoint on a bridge.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) network: NetworkId,
+    pub(crate) published: Vec<Published>,
 }
 
 #[derive(Debug)]
@@ -60,9 +78,17 @@ pub(crate) struct Prepared {
     pub(crate) fresh: bool,
 }
 
+/// A network that containers can be attached to.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    Bridge(Arc<Bridge>),
+    Host(NetworkId),
+    None(NetworkId),
+}
+
 impl Network {
-    /// Takes the room over from whoever held it before: makes the default bridge, renders the whole firewall table from
-    /// the endpoints that still exist, binds their ports again, and removes what no record names.
+    /// Takes the room over from whoever held it before: makes the bridges, renders the whole firewall table from the
+    /// endpoints that still exist, binds their ports again, and removes what no record names.
     pub fn open(config: NetworkConfig, existing: &[EndpointRecord]) -> Result<Self, Error> {
         let claim = match &config.bridge {
             DefaultBridge::Owned { name, .. } | DefaultBridge::Existing { name } => Some(Claim::take(name)?),
@@ -74,29 +100,34 @@ impl Network {
             action: "prepare the directory of pins",
             source,
         })?;
-        let records = NetworkRecords::load_or_create(&paths::networks_record(&config))?;
+        let record = paths::networks_record(&config);
+        let records = NetworkRecords::load_or_create(&record)?;
+        let users = load_users(record.parent().unwrap_or(Path::new("/")))?;
         let mut route =
             RouteSocket::open().map_err(|source| Error::Netlink { action: "open a routing socket", source })?;
         let observed = Observed::read(&mut route)?;
-        let bridge = open_bridge(&config, &mut route, &observed, existing)?;
-        let state = restore(bridge.as_ref(), existing);
-        let firewall = match &bridge {
-            Some(bridge) if config.iptables => Some(Mutex::new(open_firewall(bridge, &state)?)),
-            _ => None,
-        };
+        let default = open_default(&config, &records.bridge.id, &mut route, &observed, existing)?;
+        let users = open_users(&config, users, &mut route, &observed, existing);
+        let bridges = Bridges { default: default.map(Arc::new), users };
+        let state = restore(&bridges, existing);
+        let firewall = if config.iptables { Some(open_firewall(&config, &bridges, &state)?) } else { None };
         let reaper = Reaper::start(paths::pins(&config.exec_root))?;
-        if let Some(bridge) = bridge.as_ref().filter(|_| config.iptables) {
+        for bridge in bridges.all().filter(|_| config.iptables) {
             reaper.queue(Job::LetThrough(bridge.name.clone()));
         }
-        queue_leftovers(&config, bridge.as_ref(), &observed, existing, &reaper);
+        queue_leftovers(&config, &bridges, &observed, existing, &reaper);
+        let mut zone = Zone::default();
+        existing.iter().for_each(|endpoint| zone.add(endpoint));
         let host = Sandbox { id: random::sandbox_id()?, key: paths::host_pin(&config.exec_root) };
         Ok(Self {
             config,
             records,
-            bridge,
+            bridges: RwLock::new(bridges),
+            changing: Mutex::default(),
             state: Mutex::new(state),
             route: Mutex::new(route),
-            firewall,
+            firewall: firewall.map(Mutex::new),
+            zone: RwLock::new(zone),
             prepared: Mutex::default(),
             reaper,
             host,
@@ -104,15 +135,21 @@ impl Network {
         })
     }
 
-    /// All networks, in the order of `network ls`.
+    /// All networks: the predefined ones in the order of `network ls`, then those of users, oldest first.
     #[must_use]
     pub fn networks(&self) -> Vec<NetworkInfo> {
-        info::networks(&self.config, &self.records, self.bridge.as_ref())
+        let bridges = self.bridges();
+        let mut networks = info::predefined(&self.config, &self.records, bridges.default.as_deref());
+        networks.extend(bridges.users.iter().map(|user| info::user(&user.record)));
+        networks
     }
 
-    /// The network with this name, id, or unambiguous start of an id. `default` is the bridge.
+    /// The network with this id or name, or with an id that begins like this and no other does. `default` is the bridge.
     pub fn network(&self, reference: &str) -> Result<NetworkInfo, Error> {
-        info::find(self.networks(), reference)
+        let networks = self.networks();
+        let id = info::find(networks.iter().map(|network| (&network.id, network.name.as_str())), reference)?;
+        let found = networks.into_iter().find(|network| network.id == id);
+        found.ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))
     }
 
     /// Makes and pins a namespace for a container; its loopback device is up.
@@ -129,6 +166,33 @@ impl Network {
         Ok(Sandbox { id, key })
     }
 
+    /// Pins the namespace of a process, so that it can be attached.
+    pub fn adopt_sandbox(&self, pid: i32) -> Result<Sandbox, Error> {
+        let id = random::sandbox_id()?;
+        let key = paths::pin(&self.config.exec_root, &id);
+        let namespace = PathBuf::from(format!("/proc/{pid}/ns/net"));
+        netns::pin(&namespace, &key).map_err(|source| Error::Sandbox { path: namespace, action: "pin", source })?;
+        Ok(Sandbox { id, key })
+    }
+
+    /// The id behind a reference, where it means one network.
+    #[must_use]
+    pub fn id_of(&self, reference: &str) -> Option<NetworkId> {
+        match self.target(reference).ok()? {
+            Target::Bridge(bridge) => Some(bridge.id.clone()),
+            Target::Host(id) | Target::None(id) => Some(id),
+        }
+    }
+
+    /// Whether a network has no way to the outside; one that is not there has none.
+    #[must_use]
+    pub fn is_internal(&self, reference: &str) -> bool {
+        match self.target(reference) {
+            Ok(Target::Bridge(bridge)) => bridge.internal,
+            _ => true,
+        }
+    }
+
     /// The sandbox record of a container that shares the host's namespace; nothing is made or removed.
     #[must_use]
     pub fn host_sandbox(&self) -> Sandbox {
@@ -139,7 +203,7 @@ impl Network {
     /// A failure in the background is logged.
     pub fn remove_sandbox(&self, key: &Path) {
         lock(&self.prepared).remove(key);
-        if key != self.host.key {
+        if key != self.host.key && key != Path::new("") {
             self.reaper.queue(Job::Unpin(key.to_owned()));
         }
     }
@@ -147,7 +211,61 @@ impl Network {
     /// Address of the default bridge (`host-gateway`).
     #[must_use]
     pub fn default_bridge_gateway(&self) -> Option<Ipv4Addr> {
-        self.bridge.as_ref().map(|bridge| bridge.gateway)
+        self.bridges().default.as_ref().map(|bridge| bridge.gateway)
+    }
+
+    /// Looks into the names of the networks of users.
+    pub fn with_zone<T>(&self, look: impl FnOnce(&Zone) -> T) -> T {
+        look(&self.zone.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives an endpoint other names: its container was renamed.
+    pub fn rename(&self, endpoint: &mut EndpointRecord, names: Vec<String>) {
+        let mut zone = self.zone.write().unwrap_or_else(PoisonError::into_inner);
+        zone.remove(endpoint);
+        endpoint.names = names;
+        zone.add(endpoint);
+    }
+
+    /// What a container with these endpoints sees of the names; `links` are those on a network, alias to name.
+    #[must_use]
+    pub fn view(endpoints: &[EndpointRecord], links: impl Fn(&EndpointRecord) -> Vec<(String, String)>) -> View {
+        let named = endpoints.iter().filter(|endpoint| !endpoint.names.is_empty());
+        let lower = |(alias, name): (String, String)| (alias.to_lowercase(), name.to_lowercase());
+        View {
+            networks: named
+                .map(|endpoint| (endpoint.network_id.clone(), links(endpoint).into_iter().map(lower).collect()))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn bridges(&self) -> RwLockReadGuard<'_, Bridges> {
+        self.bridges.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a container that wants this network is to be attached.
+    pub(crate) fn target(&self, reference: &str) -> Result<Target, Error> {
+        let bridges = self.bridges();
+        let disabled = || Error::BridgeDisabled;
+        if matches!(reference, "bridge" | "default") {
+            return bridges.default.clone().map(Target::Bridge).ok_or_else(disabled);
+        }
+        let records = &self.records;
+        let predefined = [(&records.bridge.id, "bridge"), (&records.host.id, "host"), (&records.none.id, "none")];
+        let users = bridges.users.iter().map(|user| (&user.record.id, user.record.name.as_str()));
+        let id = info::find(predefined.into_iter().chain(users), reference)?;
+        if id == records.host.id {
+            return Ok(Target::Host(id));
+        }
+        if id == records.none.id {
+            return Ok(Target::None(id));
+        }
+        if id == records.bridge.id {
+            return bridges.default.clone().map(Target::Bridge).ok_or_else(disabled);
+        }
+        let user = bridges.users.iter().find(|user| user.record.id == id);
+        let user = user.ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))?;
+        user.bridge.clone().map(Target::Bridge).ok_or_else(|| Error::BridgeMissing(user.record.device.clone()))
     }
 
     /// The namespace behind a key, with a socket inside.
@@ -167,65 +285,28 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn open_bridge(
-    config: &NetworkConfig,
-    route: &mut RouteSocket,
-    observed: &Observed,
-    existing: &[EndpointRecord],
-) -> Result<Option<Bridge>, Error> {
-    let first = existing.iter().find_map(|record| record.link.as_ref());
-    let previous = first.and_then(|link| Ipv4Net::new(link.gateway, link.prefix).ok());
-    let Some(plan) = plan_bridge(&config.bridge, config.mtu, previous, observed)? else { return Ok(None) };
-    let owned = matches!(config.bridge, DefaultBridge::Owned { .. });
-    let text = alias(&config.data_root);
-    let index = apply_bridge(route, &plan, owned.then_some(text.as_str()))?;
-    rejoin(route, observed, existing, index);
-    if config.ip_forward {
-        set_switch("net/ipv4/ip_forward", "1")?;
-    }
-    if config.iptables {
-        // Lets what is published on 127.0.0.1 leave by the bridge; the firewall's `guard` shuts the way back in.
-        set_switch(&format!("net/ipv4/conf/{}/route_localnet", plan.name), "1")?;
-    }
-    Ok(Some(Bridge {
-        index,
-        subnet: plan.address.trunc(),
-        gateway: plan.address.addr(),
-        mtu: plan.mtu,
-        icc: config.icc,
-        // Where the firewall does see them, it also tells published ports, which isolation would cut off.
-        isolate: !config.icc && !firewall_sees_frames(),
-        name: plan.name,
-    }))
-}
-
-/// Puts the links of existing endpoints back on a bridge that was deleted and made again.
-fn rejoin(route: &mut RouteSocket, observed: &Observed, existing: &[EndpointRecord], bridge: u32) {
-    let mut joined = Vec::new();
-    for name in existing.iter().filter_map(|record| record.link.as_ref()).map(|link| &link.host_device) {
-        let Some(link) = observed.link(name).filter(|link| link.master != bridge) else { continue };
-        match route.set_master(link.index, bridge) {
-            Ok(()) => joined.push(link.index),
-            Err(error) => {
-                tracing::warn!(device = name, %error, "a container's link could not be put back on the bridge");
-            }
-        }
-    }
-    if !joined.is_empty() {
-        joined.push(bridge);
-        // Packets may be lost for a moment otherwise; nothing worse.
-        let _ = route.wait_operational(&joined, Duration::from_millis(50));
-    }
-}
-
 /// Takes the addresses and ports of the endpoints that exist.
-fn restore(bridge: Option<&Bridge>, existing: &[EndpointRecord]) -> State {
-    let addresses = bridge.map(|bridge| AddressPool::new("bridge", bridge.subnet, bridge.gateway));
-    let mut state = State { addresses, ports: PortTable::new(ephemeral_ports()), endpoints: HashMap::new() };
+fn restore(bridges: &Bridges, existing: &[EndpointRecord]) -> State {
+    let mut state =
+        State { pools: HashMap::new(), ports: PortTable::new(ephemeral_ports()), endpoints: HashMap::new() };
+    if let Some(bridge) = &bridges.default {
+        let mut ipv4 = AddressPool::new("bridge", bridge.subnet.into(), None);
+        // The first one of an empty pool.
+        let _ = ipv4.reserve(bridge.gateway.into());
+        state.pools.insert(bridge.id.clone(), Pools { ipv4, ipv6: None });
+    }
+    for user in &bridges.users {
+        state.pools.insert(user.record.id.clone(), Pools::of(&user.record));
+    }
     for record in existing {
         let Some(link) = &record.link else { continue };
-        if let Some(Err(error)) = state.addresses.as_mut().map(|pool| pool.reserve(link.address)) {
-            tracing::warn!(container = record.container_id.short(), %error, "an endpoint's address does not fit the bridge");
+        let wanted = [Some(link.address.into()), link.ipv6.map(|ipv6| ipv6.address.into())];
+        for address in wanted.into_iter().flatten() {
+            let pool = state.pools.get_mut(&record.network_id).and_then(|pools| pools.family(address));
+            if let Some(Err(error)) = pool.map(|pool| pool.reserve(address)) {
+                tracing::warn!(container = record.container_id.short(), %error,
+                    "an endpoint's address does not fit the network");
+            }
         }
         for binding in &record.ports {
             if let Err(error) = state.ports.restore(binding.protocol, binding.host_ip, binding.host_port) {
@@ -234,22 +315,30 @@ fn restore(bridge: Option<&Bridge>, existing: &[EndpointRecord]) -> State {
             }
         }
         let published = record.ports.iter().map(|&binding| Published { binding, container: link.address });
-        state.endpoints.insert(record.endpoint_id.clone(), published.collect());
+        let endpoint = Endpoint { network: record.network_id.clone(), published: published.collect() };
+        state.endpoints.insert(record.endpoint_id.clone(), endpoint);
     }
     state
 }
 
-fn open_firewall(bridge: &Bridge, state: &State) -> Result<Firewall, Error> {
-    let skeleton = Skeleton { bridge: bridge.name.clone(), subnet: bridge.subnet, icc: bridge.icc };
-    let mut firewall = Firewall::open(skeleton)?;
-    firewall.render(&state.published())?;
+/// The table is made with the first bridge: a daemon without one leaves the firewall alone.
+fn open_firewall(config: &NetworkConfig, bridges: &Bridges, state: &State) -> Result<Firewall, Error> {
+    let table = match &config.bridge {
+        DefaultBridge::Owned { name, .. } | DefaultBridge::Existing { name } => format!("gantry_{name}"),
+        DefaultBridge::Disabled => format!("gantry_{}", random::digest(&config.data_root)),
+    };
+    let mut firewall = Firewall::open(table)?;
+    let rules = bridges.rules();
+    if !rules.is_empty() {
+        firewall.render(&rules, &state.published())?;
+    }
     Ok(firewall)
 }
 
 /// Pins and devices that a daemon left when it was killed in the middle of something.
 fn queue_leftovers(
     config: &NetworkConfig,
-    bridge: Option<&Bridge>,
+    bridges: &Bridges,
     observed: &Observed,
     existing: &[EndpointRecord],
     reaper: &Reaper,
@@ -262,10 +351,10 @@ fn queue_leftovers(
             reaper.queue(Job::Unpin(entry.path()));
         }
     }
-    let Some(bridge) = bridge else { return };
+    let masters: HashSet<u32> = bridges.all().map(|bridge| bridge.index).collect();
     let devices: HashSet<String> = existing.iter().map(|record| host_device(&record.endpoint_id)).collect();
     for link in &observed.links {
-        let ours = link.master == bridge.index && link.kind == "veth" && link.group == DEVICE_GROUP;
+        let ours = masters.contains(&link.master) && link.kind == "veth" && link.group == DEVICE_GROUP;
         if ours && !devices.contains(&link.name) {
             tracing::info!(device = link.name, "removing a link that no container names");
             reaper.queue(Job::DeleteDevice(link.index));
@@ -276,6 +365,6 @@ fn queue_leftovers(
 impl State {
     /// All published ports.
     pub(crate) fn published(&self) -> Vec<Published> {
-        self.endpoints.values().flatten().copied().collect()
+        self.endpoints.values().flat_map(|endpoint| &endpoint.published).copied().collect()
     }
 }

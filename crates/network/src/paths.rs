@@ -2,20 +2,26 @@
 //!
 //! ```text
 //! <data root>/network/
-//! └── networks.json      identifiers of the predefined networks
+//! ├── networks.json      identifiers of the predefined networks
+//! └── <id>.json          a user's network
 //! <exec root>/netns/     a mount of its own, shared
 //! └── 0123456789ab       pin of one namespace
 //! ```
 
 use std::path::{Path, PathBuf};
 
-use types::SandboxId;
+use types::{NetworkId, SandboxId};
 
 use crate::NetworkConfig;
 
 /// The record of the predefined networks.
 pub(crate) fn networks_record(config: &NetworkConfig) -> PathBuf {
     config.data_root.join("network").join("networks.json")
+}
+
+/// The record of a user's network.
+pub(crate) fn user_record(config: &NetworkConfig, network: &NetworkId) -> PathBuf {
+    config.data_root.join("network").join(format!("{network}.json"))
 }
 
 /// The directory of the pins.

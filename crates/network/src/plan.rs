@@ -1,19 +1,21 @@
 //! What to do, decided without doing it. Pure.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use sys::netlink::Address;
 use types::EndpointId;
 
+use crate::bridge::Bridge;
 use crate::config::DefaultBridge;
+use crate::definition::UserNetwork;
 use crate::observe::Observed;
-use crate::{AttachRequest, Error, MacAddress};
+use crate::{AttachRequest, Error, Ipv6Link, MacAddress};
 
 /// Ethernet's own, when no route leads outside.
 const DEFAULT_MTU: u32 = 1500;
 
-/// How to make the default bridge what it should be.
+/// How to make a bridge what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BridgePlan {
     pub(crate) name: String,
@@ -40,6 +42,10 @@ pub(crate) struct AttachPlan {
     pub(crate) device: String,
     pub(crate) mac: MacAddress,
     pub(crate) address: Ipv4Addr,
+    pub(crate) ipv6: Option<Ipv6Link>,
+    pub(crate) link_local: Vec<IpAddr>,
+    /// The default route leads through it.
+    pub(crate) is_gateway: bool,
     /// The container may reach itself by a published port.
     pub(crate) hairpin: bool,
 }
@@ -69,7 +75,7 @@ pub(crate) fn plan_bridge(
     let address = match (bip, present.first()) {
         (Some(bip), _) => bip,
         (None, Some(first)) => Ipv4Net::new(first.address, first.prefix).unwrap_or_default(),
-        (None, None) if owned => previous.map_or_else(|| free_subnet(observed, index), Ok)?,
+        (None, None) if owned => previous.map_or_else(|| free_subnet(observed, &[], index), Ok)?,
         (None, None) => return Err(Error::BridgeWithoutAddress(name.clone())),
     };
     let is_wanted = |a: &Address| a.address == address.addr() && a.prefix == address.prefix_len();
@@ -86,19 +92,49 @@ pub(crate) fn plan_bridge(
     }))
 }
 
+/// Decides what the bridge of a user's network needs.
+pub(crate) fn plan_user_bridge(
+    network: &UserNetwork,
+    mtu: Option<u32>,
+    observed: &Observed,
+) -> Result<BridgePlan, Error> {
+    let link = observed.link(&network.device);
+    if link.is_some_and(|link| link.kind != "bridge") {
+        return Err(Error::NotABridge(network.device.clone()));
+    }
+    let index = link.map_or(0, |link| link.index);
+    let address = Ipv4Net::new(network.gateway, network.subnet.prefix_len()).unwrap_or(network.subnet);
+    let present = observed.addresses.iter().filter(|a| index != 0 && a.device == index);
+    let mtu = mtu.or_else(|| observed.outside_mtu()).unwrap_or(DEFAULT_MTU);
+    Ok(BridgePlan {
+        name: network.device.clone(),
+        create: link.is_none(),
+        index,
+        address,
+        add_address: !present.clone().any(|a| a.address == address.addr() && a.prefix == address.prefix_len()),
+        remove_addresses: Vec::new(),
+        mtu,
+        set_mtu: network.owned && link.is_some_and(|link| link.mtu != mtu),
+    })
+}
+
 /// Decides names and the hardware address of an endpoint. `present` are the devices of the container's namespace.
 pub(crate) fn plan_attach(
     endpoint: &EndpointId,
-    address: Ipv4Addr,
+    bridge: &Bridge,
+    (address, ipv6): (Ipv4Addr, Option<Ipv6Link>),
     request: &AttachRequest,
     present: &[String],
 ) -> AttachPlan {
-    let device = (0..).map(|n| format!("eth{n}")).find(|name| !present.contains(name)).unwrap_or_default();
+    let numbered = || (0..).map(|n| format!("{}{n}", bridge.device_prefix)).find(|name| !present.contains(name));
     AttachPlan {
         host_device: host_device(endpoint),
-        device,
+        device: request.device.clone().or_else(numbered).unwrap_or_default(),
         mac: request.mac.unwrap_or_else(|| MacAddress::from_address(address)),
         address,
+        ipv6,
+        link_local: request.link_local.clone(),
+        is_gateway: request.is_gateway && !bridge.internal,
         hairpin: !request.ports.is_empty(),
     }
 }
@@ -108,8 +144,9 @@ pub(crate) fn host_device(endpoint: &EndpointId) -> String {
     format!("veth{}", &endpoint.as_str()[..11])
 }
 
-/// Docker's default pools in their order, first host as the gateway: the first that no route or address overlaps.
-fn free_subnet(observed: &Observed, bridge: u32) -> Result<Ipv4Net, Error> {
+/// Docker's default pools in their order, first host as the gateway: the first that no route, address or other network
+/// overlaps.
+pub(crate) fn free_subnet(observed: &Observed, others: &[Ipv4Net], bridge: u32) -> Result<Ipv4Net, Error> {
     let large = (17..32).map(|second| (Ipv4Addr::new(172, second, 0, 1), 16));
     let small = (0..16).map(|third| (Ipv4Addr::new(192, 168, third * 16, 1), 20));
     let taken: Vec<Ipv4Net> = observed
@@ -119,6 +156,7 @@ fn free_subnet(observed: &Observed, bridge: u32) -> Result<Ipv4Net, Error> {
         .map(|route| (route.destination, route.prefix))
         .chain(observed.addresses.iter().filter(|a| a.device != bridge).map(|a| (a.address, a.prefix)))
         .filter_map(|(address, prefix)| Ipv4Net::new(address, prefix).ok().map(|net| net.trunc()))
+        .chain(others.iter().copied())
         .collect();
     let overlaps = |pool: &Ipv4Net| taken.iter().any(|net| net.contains(&pool.trunc()) || pool.trunc().contains(net));
     let pools = large.chain(small).filter_map(|(gateway, prefix)| Ipv4Net::new(gateway, prefix).ok());
@@ -200,10 +238,31 @@ mod tests {
             network: "bridge".to_owned(),
             mac: None,
             address: None,
+            ipv6: None,
+            link_local: vec![],
+            device: None,
+            names: vec![],
+            is_gateway: true,
             ports: vec![],
         };
+        let bridge = Bridge {
+            id: types::NetworkId::from_bytes([2; 32]),
+            network: "bridge".to_owned(),
+            name: "br".to_owned(),
+            index: 1,
+            subnet: "172.17.0.0/16".parse().expect("subnet"),
+            gateway: [172, 17, 0, 1].into(),
+            subnet6: None,
+            mtu: 1500,
+            icc: true,
+            isolate: false,
+            internal: false,
+            masquerade: true,
+            bind_ip: Ipv4Addr::UNSPECIFIED,
+            device_prefix: "eth".to_owned(),
+        };
         let present = ["lo".to_owned(), "eth0".to_owned()];
-        let plan = plan_attach(&endpoint, [172, 17, 0, 2].into(), &request, &present);
+        let plan = plan_attach(&endpoint, &bridge, ([172, 17, 0, 2].into(), None), &request, &present);
         assert_eq!((plan.device.as_str(), plan.host_device.as_str()), ("eth1", "vethabababababa"));
         assert_eq!(plan.mac.to_string(), "02:42:ac:11:00:02");
     }

@@ -1,29 +1,40 @@
 //! The addresses of one subnet. Pure.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::Error;
 
-/// Which addresses of a subnet are taken. The lowest free one is given next, as Docker does.
+/// Which addresses of a subnet are taken. The lowest free one of the range is given next, as Docker does.
 #[derive(Clone, Debug)]
 pub(crate) struct AddressPool {
     network: String,
-    subnet: Ipv4Net,
-    taken: BTreeSet<u32>,
+    subnet: IpNet,
+    /// First and last address that may be asked for.
+    hosts: (u128, u128),
+    /// First and last address that is given out unasked.
+    range: (u128, u128),
+    taken: BTreeSet<u128>,
 }
 
 impl AddressPool {
-    /// A pool with nothing taken but the gateway. `network` is named in errors.
-    pub(crate) fn new(network: &str, subnet: Ipv4Net, gateway: Ipv4Addr) -> Self {
-        Self { network: network.to_owned(), subnet, taken: BTreeSet::from([u32::from(gateway)]) }
+    /// A pool with nothing taken. `network` is named in errors; `range` is the part to give out unasked.
+    pub(crate) fn new(network: &str, subnet: IpNet, range: Option<IpNet>) -> Self {
+        let hosts = match subnet {
+            // Neither the network's nor the broadcast address; of IPv6 the first one belongs to all routers.
+            IpNet::V4(_) => (number(subnet.network()) + 1, number(subnet.broadcast()).saturating_sub(1)),
+            IpNet::V6(_) => (number(subnet.network()) + 1, number(subnet.broadcast())),
+        };
+        let range =
+            range.map_or(hosts, |range| (number(range.network()).max(hosts.0), number(range.broadcast()).min(hosts.1)));
+        Self { network: network.to_owned(), subnet, hosts, range, taken: BTreeSet::new() }
     }
 
-    /// Takes the lowest free address.
-    pub(crate) fn take(&mut self) -> Result<Ipv4Addr, Error> {
-        let (first, last) = self.hosts();
+    /// Takes the lowest free address of the range.
+    pub(crate) fn take(&mut self) -> Result<IpAddr, Error> {
+        let (first, last) = self.range;
         let mut candidate = first;
         for &taken in self.taken.range(first..) {
             if taken != candidate {
@@ -32,29 +43,42 @@ impl AddressPool {
             candidate += 1;
         }
         if candidate > last {
-            return Err(Error::NoFreeAddress { network: self.network.clone() });
+            return Err(match self.subnet {
+                IpNet::V4(_) => Error::NoFreeAddress { family: "IPv4", network: self.network.clone() },
+                IpNet::V6(_) => Error::NoFreeAddress { family: "IPv6", network: self.network.clone() },
+            });
         }
         self.taken.insert(candidate);
-        Ok(candidate.into())
+        Ok(self.address(candidate))
     }
 
     /// Takes a certain address.
-    pub(crate) fn reserve(&mut self, address: Ipv4Addr) -> Result<Ipv4Addr, Error> {
-        let (first, last) = self.hosts();
-        if !(first..=last).contains(&u32::from(address)) {
+    pub(crate) fn reserve(&mut self, address: IpAddr) -> Result<IpAddr, Error> {
+        let (first, last) = self.hosts;
+        let inside = self.subnet.contains(&address) && (first..=last).contains(&number(address));
+        if !inside {
             return Err(Error::AddressOutside { address, subnet: self.subnet });
         }
-        if self.taken.insert(address.into()) { Ok(address) } else { Err(Error::AddressInUse(address)) }
+        if self.taken.insert(number(address)) { Ok(address) } else { Err(Error::AddressInUse(address)) }
     }
 
     /// Gives an address back.
-    pub(crate) fn release(&mut self, address: Ipv4Addr) {
-        self.taken.remove(&address.into());
+    pub(crate) fn release(&mut self, address: IpAddr) {
+        self.taken.remove(&number(address));
     }
 
-    /// First and last host address: neither the network's nor the broadcast address.
-    fn hosts(&self) -> (u32, u32) {
-        (u32::from(self.subnet.network()).saturating_add(1), u32::from(self.subnet.broadcast()).saturating_sub(1))
+    fn address(&self, number: u128) -> IpAddr {
+        match self.subnet {
+            IpNet::V4(_) => Ipv4Addr::from(u32::try_from(number).unwrap_or_default()).into(),
+            IpNet::V6(_) => Ipv6Addr::from(number).into(),
+        }
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u32::from(address).into(),
+        IpAddr::V6(address) => address.into(),
     }
 }
 
@@ -63,7 +87,13 @@ mod tests {
     use super::*;
 
     fn pool(subnet: &str, gateway: &str) -> AddressPool {
-        AddressPool::new("bridge", subnet.parse().expect("subnet"), gateway.parse().expect("gateway"))
+        let mut pool = AddressPool::new("bridge", subnet.parse().expect("subnet"), None);
+        pool.reserve(gateway.parse().expect("gateway")).expect("inside");
+        pool
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("address")
     }
 
     #[test]
@@ -71,7 +101,7 @@ mod tests {
         let mut pool = pool("172.17.0.0/16", "172.17.0.1");
         let given: Vec<_> = (0..3).map(|_| pool.take().expect("free").to_string()).collect();
         assert_eq!(given, ["172.17.0.2", "172.17.0.3", "172.17.0.4"]);
-        pool.release("172.17.0.3".parse().expect("address"));
+        pool.release(address("172.17.0.3"));
         assert_eq!(pool.take().expect("free").to_string(), "172.17.0.3");
         assert_eq!(pool.take().expect("free").to_string(), "172.17.0.5");
     }
@@ -79,20 +109,36 @@ mod tests {
     #[test]
     fn a_gateway_in_the_middle_is_skipped() {
         let mut pool = pool("10.0.0.0/29", "10.0.0.3");
-        let given: Vec<_> = (0..5).map(|_| pool.take().expect("free").octets()[3]).collect();
-        assert_eq!(given, [1, 2, 4, 5, 6]);
+        let given: Vec<_> = (0..5).map(|_| pool.take().expect("free").to_string()).collect();
+        assert_eq!(given, ["10.0.0.1", "10.0.0.2", "10.0.0.4", "10.0.0.5", "10.0.0.6"]);
         assert!(matches!(pool.take(), Err(Error::NoFreeAddress { .. })));
     }
 
     #[test]
     fn a_wanted_address_must_be_free_and_inside() {
         let mut pool = pool("10.0.0.0/24", "10.0.0.1");
-        let address = |text: &str| text.parse::<Ipv4Addr>().expect("address");
         assert!(pool.reserve(address("10.0.0.9")).is_ok());
         assert!(matches!(pool.reserve(address("10.0.0.9")), Err(Error::AddressInUse(_))));
         assert!(matches!(pool.reserve(address("10.0.0.1")), Err(Error::AddressInUse(_))));
-        for outside in ["10.0.0.0", "10.0.0.255", "10.0.1.1"] {
+        for outside in ["10.0.0.0", "10.0.0.255", "10.0.1.1", "fd00::1"] {
             assert!(matches!(pool.reserve(address(outside)), Err(Error::AddressOutside { .. })), "{outside}");
         }
+    }
+
+    #[test]
+    fn a_range_bounds_what_is_given_and_not_what_is_asked_for() {
+        let range = "10.0.5.0/30".parse().expect("range");
+        let mut pool = AddressPool::new("net", "10.0.0.0/16".parse().expect("subnet"), Some(range));
+        let given: Vec<_> = (0..4).map(|_| pool.take().expect("free").to_string()).collect();
+        assert_eq!(given, ["10.0.5.0", "10.0.5.1", "10.0.5.2", "10.0.5.3"]);
+        assert!(matches!(pool.take(), Err(Error::NoFreeAddress { .. })));
+        assert!(pool.reserve(address("10.0.9.9")).is_ok());
+    }
+
+    #[test]
+    fn ipv6_starts_behind_the_routers_address() {
+        let mut pool = AddressPool::new("net", "fd00::/64".parse().expect("subnet"), None);
+        assert_eq!(pool.take().expect("free").to_string(), "fd00::1");
+        assert!(pool.reserve(address("fd00::f00d")).is_ok());
     }
 }

@@ -1,5 +1,9 @@
 //! Random bytes.
 
+use std::net::Ipv6Addr;
+use std::path::Path;
+
+use ipnet::Ipv6Net;
 use types::{EndpointId, NetworkId, SandboxId};
 
 use crate::Error;
@@ -20,6 +24,22 @@ pub(crate) fn sandbox_id() -> Result<SandboxId, Error> {
 pub(crate) fn mac() -> Result<[u8; 6], Error> {
     let [a, b, c, d, ..] = bytes()?;
     Ok([0x02, 0x42, a, b, c, d])
+}
+
+/// A subnet and its first address out of the range that RFC 4193 leaves to everybody.
+pub(crate) fn local_subnet() -> Result<(Ipv6Net, Ipv6Addr), Error> {
+    let [a, b, c, d, e, f, g, ..] = bytes()?;
+    let mut octets = [0; 16];
+    octets[..8].copy_from_slice(&[0xfd, a, b, c, d, e, f, g]);
+    let subnet = Ipv6Net::new(octets.into(), 64).unwrap_or_default();
+    octets[15] = 1;
+    Ok((subnet, octets.into()))
+}
+
+/// Eight digits that differ from path to path (FNV-1a).
+pub(crate) fn digest(path: &Path) -> String {
+    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    format!("{:08x}", path.as_os_str().as_encoded_bytes().iter().fold(0x811c_9dc5, step))
 }
 
 fn bytes() -> Result<[u8; 32], Error> {

@@ -22,6 +22,8 @@ pub(crate) enum Job {
     DeleteDevice(u32),
     /// See that a foreign firewall lets this bridge's packets through.
     LetThrough(String),
+    /// Take that back: the bridge is gone.
+    Withdraw(String),
     /// Forget where the kernel sends the datagrams of UDP ports that were published, or are no longer: a flow keeps its
     /// target as long as somebody goes on sending.
     ForgetFlows {
@@ -99,6 +101,7 @@ fn work(jobs: &Receiver<Job>, mut route: RouteSocket) {
             Job::Unpin(path) => netns::unpin(path),
             Job::DeleteDevice(index) => ignore_missing(route.delete_link(*index)),
             Job::LetThrough(bridge) => sockets.let_through(bridge),
+            Job::Withdraw(bridge) => sockets.withdraw(bridge),
             Job::ForgetFlows { published, theirs } => sockets.forget_flows(published, *theirs),
         };
         if let Err(error) = done {
@@ -114,11 +117,22 @@ fn ignore_missing(deleted: io::Result<()>) -> io::Result<()> {
 }
 
 impl Sockets {
+    fn nft(&mut self) -> io::Result<&mut NftSocket> {
+        match &mut self.nft {
+            Some(socket) => Ok(socket),
+            empty => Ok(empty.insert(NftSocket::open()?)),
+        }
+    }
+
+    fn withdraw(&mut self, bridge: &str) -> io::Result<()> {
+        if forward_chain::withdraw(self.nft()?, bridge)? {
+            tracing::debug!(bridge, "the rules for a bridge that is gone were taken from the FORWARD chain");
+        }
+        Ok(())
+    }
+
     fn let_through(&mut self, bridge: &str) -> io::Result<()> {
-        let socket = match &mut self.nft {
-            Some(socket) => socket,
-            empty => empty.insert(NftSocket::open()?),
-        };
+        let socket = self.nft()?;
         if forward_chain::let_through(socket, bridge)? {
             tracing::info!(bridge, "the machine's FORWARD chain drops by default; containers were let through");
         }

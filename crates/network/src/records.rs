@@ -1,4 +1,4 @@
-//! The identifiers of the predefined networks, which survive restarts.
+//! What survives restarts: the identifiers of the predefined networks, and the networks of users, one file each.
 
 use std::io;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use types::NetworkId;
 
+use crate::definition::UserNetwork;
 use crate::{Error, random};
 
 /// What is written down about one predefined network.
@@ -42,6 +43,39 @@ impl NetworkRecords {
     fn write(&self, path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
         sys::atomic_file::write_durable(path, &serde_json::to_vec(self)?, 0o600)
+    }
+}
+
+/// Reads the networks of users, oldest first. One that cannot be read is logged and left for a person to look at.
+pub(crate) fn load_users(directory: &Path) -> Result<Vec<UserNetwork>, Error> {
+    let listed = std::fs::read_dir(directory).map_err(|source| Error::Record { path: directory.to_owned(), source })?;
+    let mut networks: Vec<UserNetwork> = Vec::new();
+    for path in listed.flatten().map(|entry| entry.path()) {
+        let named = path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.len() == 64);
+        if !named || path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        match std::fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?)) {
+            Ok(network) => networks.push(network),
+            Err(error) => tracing::error!(path = %path.display(), %error, "a network's record cannot be read"),
+        }
+    }
+    networks.sort_by(|a, b| a.created.cmp(&b.created));
+    Ok(networks)
+}
+
+/// Writes a user's network down.
+pub(crate) fn write_user(path: &Path, network: &UserNetwork) -> Result<(), Error> {
+    let written = serde_json::to_vec(network).map_err(io::Error::from);
+    let written = written.and_then(|bytes| sys::atomic_file::write_durable(path, &bytes, 0o600));
+    written.map_err(|source| Error::Record { path: path.to_owned(), source })
+}
+
+/// Removes the record of a user's network; none is fine.
+pub(crate) fn remove_user(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Record { path: path.to_owned(), source }),
+        _ => Ok(()),
     }
 }
 

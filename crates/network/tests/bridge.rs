@@ -309,7 +309,7 @@ fn an_existing_bridge_is_used_as_it_is() {
     let info = network.network("bridge").unwrap();
     assert_eq!(info.options["com.docker.network.bridge.name"], "lan0");
     let hosts = network.network(network.networks()[1].id.short()).unwrap();
-    assert_eq!((hosts.name.as_str(), hosts.subnet), ("host", None));
+    assert_eq!((hosts.name.as_str(), hosts.pools.len()), ("host", 0));
 }
 
 #[test]

@@ -105,6 +105,11 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::VolumePrune      => Box::pin(prune::volumes(call)),
         O::NetworkList      => Box::pin(networks::list(call)),
         O::NetworkInspect   => Box::pin(networks::inspect(call)),
+        O::NetworkCreate    => Box::pin(networks::create(call)),
+        O::NetworkRemove    => Box::pin(networks::remove(call)),
+        O::NetworkConnect   => Box::pin(networks::connect(call)),
+        O::NetworkDisconnect => Box::pin(networks::disconnect(call)),
+        O::NetworkPrune     => Box::pin(prune::networks(call)),
         // Refused when the request was routed.
         O::Swarm | O::Checkpoint | O::Unsupported => Box::pin(async { Err(not_found()) }),
     }

@@ -54,10 +54,25 @@ pub fn create_pinned(path: &Path) -> io::Result<(OwnedFd, RouteSocket)> {
 
 /// Opens a routing socket inside a namespace.
 pub fn open_socket(namespace: impl AsFd + Sync) -> io::Result<RouteSocket> {
+    within(namespace, RouteSocket::open)
+}
+
+/// Does something inside a namespace: sockets that `work` opens stay there.
+pub fn within<T: Send>(namespace: impl AsFd + Sync, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     in_own_thread(|| {
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-        RouteSocket::open()
+        work()
     })
+}
+
+/// Pins a namespace that exists, e.g. `/proc/1234/ns/net`, at `path`, which must not exist.
+pub fn pin(namespace: &Path, path: &Path) -> io::Result<()> {
+    drop(rustix::fs::open(path, OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC, Mode::RUSR)?);
+    let pinned = mount_bind(namespace, path);
+    if pinned.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(pinned?)
 }
 
 /// The calling thread's network namespace.

@@ -18,6 +18,7 @@ use super::exit::RunEnd;
 use super::health::HealthWatch;
 use super::link::{MonitorLink, Said, next_of};
 use super::status::Status;
+use crate::attachments;
 use crate::engine::Engine;
 use crate::error::{Error, StateConflict};
 use crate::exec::ExecEntry;
@@ -132,6 +133,18 @@ impl Actor {
                 let result = self.update_limits(*request).await;
                 answer(reply, result);
             }
+            Command::Connect(network, request, reply) => {
+                let result = self.connect(&network, *request).await;
+                answer(reply, result);
+            }
+            Command::Disconnect(network, reply) => {
+                let result = self.disconnect(&network).await;
+                answer(reply, result);
+            }
+            Command::Unlink(alias, reply) => {
+                let result = self.unlink(&alias);
+                answer(reply, result);
+            }
             Command::Resize(rows, cols, reply) => self.forward(&Request::Resize { rows, cols }, Vec::new(), reply),
             Command::Attach(options, fd, reply) => self.attach(options, fd, reply),
             Command::Exec(entry, plan, fds, reply) => self.exec(entry, plan, fds, reply),
@@ -200,7 +213,7 @@ impl Actor {
             if checked {
                 status.open_health();
             }
-            status.endpoint = run.endpoint;
+            status.endpoints = run.endpoints;
             status.stopped_by_user = false;
             status.held = false;
             if kind == StartKind::User {
@@ -214,7 +227,11 @@ impl Actor {
         }
         self.health.restart = false;
         self.watch_health();
+        for endpoint in &self.status.borrow().endpoints {
+            self.engine.endpoint_event(endpoint, "connect");
+        }
         self.engine.container_event(&self.container, "start", &[]);
+        self.engine.refresh_links(&self.container);
         Ok(())
     }
 
@@ -314,7 +331,15 @@ impl Actor {
 
     fn rename(&mut self, name: String) -> String {
         let old = self.status.borrow().name.clone();
-        self.update(|status| status.name = name);
+        let attachments = attachments::of(&self.container.spec, &self.status.borrow());
+        self.update(|status| {
+            for endpoint in status.endpoints.iter_mut().filter(|endpoint| !endpoint.names.is_empty()) {
+                let request = attachments.get(&endpoint.network_name).cloned().unwrap_or_default();
+                let names = attachments::names(&self.container.spec, &name, &request);
+                self.engine.network.rename(endpoint, names);
+            }
+            status.name = name;
+        });
         self.engine.container_event(&self.container, "rename", &[("oldName", &format!("/{old}"))]);
         old
     }

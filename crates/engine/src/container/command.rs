@@ -9,7 +9,7 @@ use types::Signal;
 
 use crate::error::Error;
 use crate::exec::ExecEntry;
-use crate::model::{CheckResult, Health, UpdateContainer};
+use crate::model::{CheckResult, EndpointRequest, Health, UpdateContainer};
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -58,6 +58,12 @@ pub(crate) enum Command {
     },
     /// Change limits and restart policy.
     Update(Box<UpdateContainer>, Reply<()>),
+    /// Attach to a network, given by name, now and at later starts.
+    Connect(String, Box<EndpointRequest>, Reply<()>),
+    /// Take off a network, given by name.
+    Disconnect(String, Reply<()>),
+    /// Take the link with this alias away.
+    Unlink(String, Reply<()>),
     /// New terminal size: rows, columns.
     Resize(u16, u16, Reply<()>),
     /// Connect a stream to the container, now or at its next start.

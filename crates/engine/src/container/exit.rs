@@ -78,7 +78,7 @@ impl Actor {
         // The next daemon brings it back.
         .filter(|_| !self.engine.is_ending());
         self.update(|status| {
-            status.endpoint = None;
+            status.endpoints.clear();
             status.runs_ended += 1;
             status.close_health();
             status.state = match next {
@@ -93,6 +93,9 @@ impl Actor {
         let attributes = [("exitCode", end.code.to_string()), ("execDuration", seconds)];
         let attributes: Vec<(&str, &str)> = attributes.iter().map(|(key, value)| (*key, value.as_str())).collect();
         self.engine.container_event(&self.container, "die", &attributes);
+        for endpoint in &before.endpoints {
+            self.engine.endpoint_event(endpoint, "disconnect");
+        }
         if let Some(delay) = next {
             self.last_delay = delay;
             self.restart_at = Some(Instant::now() + delay);
@@ -106,11 +109,11 @@ impl Actor {
     /// Network, cgroup and run directory of a run that is over. Failures are logged: the run is over all the same.
     async fn release_run(&mut self, monitor: Option<Child>) {
         let (engine, container) = (Arc::clone(&self.engine), Arc::clone(&self.container));
-        let endpoint = self.status.borrow().endpoint.clone();
+        let endpoints = self.status.borrow().endpoints.clone();
         let released = self
             .engine
             .blocking(move || {
-                engine.release_run(&container.spec, endpoint.as_ref());
+                engine.release_run(&container.spec, &endpoints);
                 Ok(())
             })
             .await;
@@ -174,6 +177,7 @@ impl Actor {
         self.engine.blocking(move || engine.remove_files(&container.spec, volumes)).await?;
         self.engine.containers.remove(&self.container);
         self.engine.execs.forget(&self.container.spec.id);
+        self.engine.links.forget(&self.container.spec.id);
         self.status.send_modify(|status| status.removed = true);
         self.engine.container_event(&self.container, "destroy", &[]);
         self.ended = true;

@@ -6,6 +6,7 @@ mod exec_relay;
 mod exit;
 mod health;
 mod link;
+mod networks;
 mod restart;
 mod status;
 mod update;
@@ -112,6 +113,7 @@ impl Engine {
         status: Status,
         running: Option<MonitorLink>,
     ) -> Arc<Container> {
+        self.links.note(&spec.id, &status.links);
         let (status_sender, status_receiver) = watch::channel(status);
         let (commands, queue) = mpsc::unbounded_channel();
         let container = Arc::new(Container { spec, status: status_receiver, commands, files: Arc::default() });

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use network::EndpointRecord;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::attachments::{Attachments, Link};
 use crate::model::{ContainerState, Health, Overrides};
 
 /// Name, state and what belongs to the present run.
@@ -23,9 +24,15 @@ pub struct Status {
     /// What `update` has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<Box<Overrides>>,
-    /// Its place on a network, while it runs.
-    #[serde(default)]
-    pub endpoint: Option<EndpointRecord>,
+    /// Its places on networks, while it runs. Older records have at most one, under another name.
+    #[serde(default, alias = "endpoint", deserialize_with = "none_one_or_many")]
+    pub endpoints: Vec<EndpointRecord>,
+    /// The networks it is on, once `connect` or `disconnect` have changed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<Attachments>,
+    /// Links to other containers on the default bridge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// How many runs have ended; `wait` for the next exit watches it grow.
     #[serde(default)]
     pub runs_ended: u64,
@@ -50,11 +57,45 @@ impl Status {
             restart_count: 0,
             stopped_by_user: false,
             overrides: None,
-            endpoint: None,
+            endpoints: Vec::new(),
+            attachments: None,
+            links: Vec::new(),
             runs_ended: 0,
             health: None,
             held: false,
             removed: false,
         }
+    }
+}
+
+fn none_one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<EndpointRecord>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stored {
+        Many(Vec<EndpointRecord>),
+        One(Option<Box<EndpointRecord>>),
+    }
+    Ok(match Stored::deserialize(deserializer)? {
+        Stored::Many(endpoints) => endpoints,
+        Stored::One(endpoint) => endpoint.map(|endpoint| *endpoint).into_iter().collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_with_one_endpoint_are_still_read() {
+        let old = r#"{"name":"web","state":"Created","endpoint":null}"#;
+        assert!(serde_json::from_str::<Status>(old).is_ok_and(|status| status.endpoints.is_empty()));
+        let id = "ab".repeat(32);
+        let old = format!(
+            r#"{{"name":"web","state":"Created","endpoint":{{"endpoint_id":"{id}","network_id":"{id}","network_name":"bridge","container_id":"{id}","sandbox_id":"{id}","sandbox_key":"/run/x","link":null}}}}"#
+        );
+        let status: Status = serde_json::from_str(&old).expect("an old record");
+        assert!(status.endpoints.len() == 1 && status.endpoints[0].is_gateway && status.endpoints[0].names.is_empty());
+        let new = serde_json::to_string(&status).expect("a record");
+        assert_eq!(serde_json::from_str::<Status>(&new).expect("a new record").endpoints, status.endpoints);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! [`plan`] decides everything from data; this file carries the plan out and undoes it when a step fails.
 
+mod endpoints;
 mod mounts;
 mod plan;
 mod validate;
@@ -50,7 +51,8 @@ impl Engine {
         let id = ContainerId::from_bytes(random::bytes());
         let defaults = plan::Defaults::observe(&self.config, &self.live());
         let name = request.name.as_deref().map(names::validate).transpose()?;
-        let (endpoints, platform) = (request.endpoints.clone(), request.platform.clone());
+        let (endpoints, platform) = (self.plan_endpoints(&request)?, request.platform.clone());
+        let links = self.resolve_links(&request.host)?;
         let planned = plan::plan(request, &image.config, &id, &defaults)?;
         let mounts = mounts::plan(&planned.config, &planned.host, |name| self.mounts_of(name))?;
 
@@ -75,7 +77,7 @@ impl Engine {
             driver: self.store.driver_name().to_owned(),
             platform: platform.unwrap_or_else(|| image_platform(&image.config)),
         });
-        let status = Status::created(name);
+        let status = Status { links, ..Status::created(name) };
         self.write_records(&spec, &status, &mut undo)?;
         let container = self.adopt(spec, status, None);
         undo.disarm();

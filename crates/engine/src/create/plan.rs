@@ -107,8 +107,7 @@ pub(super) fn plan(
     id: &ContainerId,
     defaults: &Defaults,
 ) -> Result<CreatePlan, Error> {
-    let CreateContainer { mut config, mut host, endpoints, .. } = request;
-    validate::check_endpoints(&host, &endpoints)?;
+    let CreateContainer { mut config, mut host, .. } = request;
     merge(&mut config, &image.config)?;
     let mut command = config.entrypoint.iter().chain(&config.cmd).flatten().cloned();
     let path = command.next().filter(|path| !path.is_empty()).ok_or(Error::NoCommand)?;

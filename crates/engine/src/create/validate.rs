@@ -1,10 +1,8 @@
 //! Pure: settings that contradict each other or the machine. Texts are Docker's.
 
-use std::collections::BTreeMap;
-
 use crate::error::{Error, Invalid};
 use crate::limits;
-use crate::model::{ContainerConfig, EndpointRequest, HostConfig, NetworkMode, OnUnhealthy, Resources, RestartPolicy};
+use crate::model::{ContainerConfig, HostConfig, NetworkMode, OnUnhealthy, Resources, RestartPolicy};
 
 const LOG_OPTIONS: [&str; 8] =
     ["max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"];
@@ -39,20 +37,6 @@ fn complete_resources(resources: &mut Resources) {
     }
 }
 
-/// Settings of the default networks that only networks of a user's own can have, and links, which nothing makes yet.
-pub(super) fn check_endpoints(host: &HostConfig, endpoints: &BTreeMap<String, EndpointRequest>) -> Result<(), Error> {
-    if !host.links.is_empty() || endpoints.values().any(|endpoint| !endpoint.links.is_empty()) {
-        return Err(Invalid::Unsupported("--link").into());
-    }
-    if endpoints.values().any(|endpoint| !endpoint.aliases.is_empty()) {
-        return Err(Invalid::AliasOnDefault.into());
-    }
-    if endpoints.values().any(|endpoint| endpoint.ipv4.is_some() || endpoint.ipv6.is_some()) {
-        return Err(Invalid::AddressOnDefault.into());
-    }
-    Ok(())
-}
-
 fn check_network(config: &ContainerConfig, host: &HostConfig) -> Result<(), Error> {
     let shared = match &host.network_mode {
         NetworkMode::Container(_) => "container type network",
@@ -74,7 +58,12 @@ fn check_network(config: &ContainerConfig, host: &HostConfig) -> Result<(), Erro
         }
     }
     if !host.links.is_empty() {
-        return Err(Invalid::Conflict("links and the network mode").into());
+        return Err(Invalid::Conflict(if shared == "host type network" {
+            "host type networking can't be used with links. This would result in undefined behavior"
+        } else {
+            "container type network can't be used with links. This would result in undefined behavior"
+        })
+        .into());
     }
     Ok(())
 }
@@ -127,20 +116,5 @@ mod tests {
         let mut host = HostConfig::default();
         host.log.options.insert("nope".to_owned(), String::new());
         assert_eq!(text(&mut host), "unknown log opt 'nope' for json-file log driver");
-    }
-
-    #[test]
-    fn links_aliases_and_addresses_are_refused_on_default_networks() {
-        let text = |endpoint: EndpointRequest| {
-            let endpoints = BTreeMap::from([("bridge".to_owned(), endpoint)]);
-            check_endpoints(&HostConfig::default(), &endpoints).err().map(|error| error.to_string())
-        };
-        assert_eq!(text(EndpointRequest::default()), None);
-        let alias = EndpointRequest { aliases: vec!["db".to_owned()], ..EndpointRequest::default() };
-        assert!(text(alias).is_some_and(|text| text.contains("user defined networks")));
-        let address = EndpointRequest { ipv4: Some([10, 0, 0, 9].into()), ..EndpointRequest::default() };
-        assert!(text(address).is_some_and(|text| text.contains("user defined networks only")));
-        let linked = HostConfig { links: vec!["a:b".to_owned()], ..HostConfig::default() };
-        assert!(check_endpoints(&linked, &BTreeMap::new()).is_err());
     }
 }

@@ -9,7 +9,7 @@ use types::{ContainerId, ExecId};
 
 use super::health::Health;
 use super::process::{ExecConfig, PortKey};
-use super::spec::ContainerSpec;
+use super::spec::{ContainerSpec, EndpointRequest};
 use super::state::ContainerState;
 
 /// One mount point of a container (Docker's `MountPoint`).
@@ -54,6 +54,10 @@ pub struct EndpointSettings {
     pub gateway: String,
     /// MAC address; empty while not running.
     pub mac: String,
+    /// IPv6 address, prefix length and gateway; `None` while not running, and without IPv6.
+    pub ipv6: Option<(std::net::Ipv6Addr, u8, std::net::Ipv6Addr)>,
+    /// As asked for.
+    pub request: EndpointRequest,
     /// Aliases on that network.
     pub aliases: Vec<String>,
     /// Names the network's DNS answers for.
@@ -87,6 +91,8 @@ pub struct ContainerDetails {
     pub networks: BTreeMap<String, EndpointSettings>,
     /// Published ports: host address and port by container port; exposed ones have an empty list.
     pub ports: BTreeMap<PortKey, Vec<(String, u16)>>,
+    /// Links on the default bridge, as `/name:/parent/alias`.
+    pub links: Vec<String>,
     /// Network namespace, while running.
     pub sandbox_key: PathBuf,
     /// Sandbox id, while running.
@@ -112,6 +118,8 @@ pub struct ContainerSummary {
     pub image: String,
     /// Live endpoints by network name.
     pub networks: BTreeMap<String, EndpointSettings>,
+    /// Names that linking containers gave it: `parent/alias`.
+    pub given_names: Vec<String>,
     /// Published ports, as in [`ContainerDetails`].
     pub ports: BTreeMap<PortKey, Vec<(String, u16)>>,
     /// Bytes in the writable layer and in all layers, when asked for.

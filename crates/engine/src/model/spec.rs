@@ -1,7 +1,7 @@
 //! What a container is. Written once at create and never changed; status lives in [`super::state`].
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 use types::{ContainerId, Digest, Platform};
@@ -37,6 +37,10 @@ pub struct EndpointRequest {
     pub mac: String,
     /// Further names on that network.
     pub aliases: Vec<String>,
+    /// Further addresses of link scope.
+    pub link_local: Vec<IpAddr>,
+    /// Who has the highest leads to the outside.
+    pub gateway_priority: i64,
     /// Links on that network.
     pub links: Vec<String>,
     /// Driver options.

@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use network::{AttachRequest, EndpointRecord, HostPort, PortRequest, Sandbox};
 
+use crate::attachments;
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Invalid};
 use crate::model::{ContainerSpec, EndpointRequest, NetworkMode, PortKey};
+use crate::networks::Way;
 use crate::undo::Undo;
 
 /// Where the process finds its network.
 pub(super) struct Connection {
     /// How the OCI specification names the namespace.
     pub namespace: NetworkNamespace,
-    /// The place on a network, where the container has one of its own.
-    pub endpoint: Option<EndpointRecord>,
+    /// The places on networks, where the container has its own, in the order of attachment.
+    pub endpoints: Vec<EndpointRecord>,
     /// The container whose network, host name and name-resolution files are shared.
     pub shared_with: Option<Arc<Container>>,
 }
@@ -35,19 +37,23 @@ pub(super) enum NetworkNamespace {
 /// Makes the connection; `undo` learns how to take it back.
 pub(super) fn connect(engine: &Engine, container: &Container, undo: &mut Undo) -> Result<Connection, Error> {
     let spec = &container.spec;
-    if spec.config.network_disabled {
-        return Ok(alone(NetworkNamespace::New));
+    if let NetworkMode::Container(name) = &spec.host.network_mode {
+        return join(engine, name);
     }
-    match &spec.host.network_mode {
-        NetworkMode::None => Ok(alone(NetworkNamespace::New)),
-        NetworkMode::Host => Ok(alone(NetworkNamespace::Host)),
-        NetworkMode::Container(name) => join(engine, name),
-        NetworkMode::Bridge => attach(engine, container, "bridge", undo),
-        NetworkMode::Named(name) => match name.as_str() {
-            "host" => Ok(alone(NetworkNamespace::Host)),
-            "none" => Ok(alone(NetworkNamespace::New)),
-            name => attach(engine, container, name, undo),
-        },
+    let attachments = attachments::of(spec, &container.status());
+    let wanted = attachments::ordered(&attachments, &spec.host.network_mode);
+    match wanted.first().map(|(name, _)| name.as_str()) {
+        None => Ok(Connection { namespace: NetworkNamespace::New, endpoints: Vec::new(), shared_with: None }),
+        Some("host") => {
+            let sandbox = engine.network.host_sandbox();
+            alone(engine, container, &sandbox, "host", NetworkNamespace::Host)
+        }
+        Some("none") => {
+            // The runtime makes the namespace, and nobody has to find it.
+            let sandbox = Sandbox { key: PathBuf::new(), ..engine.network.host_sandbox() };
+            alone(engine, container, &sandbox, "none", NetworkNamespace::New)
+        }
+        Some(_) => attach_all(engine, container, &wanted, undo),
     }
 }
 
@@ -59,8 +65,17 @@ pub(crate) fn joined_container(engine: &Engine, spec: &ContainerSpec) -> Option<
     }
 }
 
-fn alone(namespace: NetworkNamespace) -> Connection {
-    Connection { namespace, endpoint: None, shared_with: None }
+/// A place on a network without links: nothing is made, and nothing is to be taken back.
+fn alone(
+    engine: &Engine,
+    container: &Container,
+    sandbox: &Sandbox,
+    network: &str,
+    namespace: NetworkNamespace,
+) -> Result<Connection, Error> {
+    let request = attach_request(container, network, &EndpointRequest::default());
+    let endpoint = engine.network.attach(sandbox, &request)?;
+    Ok(Connection { namespace, endpoints: vec![endpoint], shared_with: None })
 }
 
 fn join(engine: &Engine, name: &str) -> Result<Connection, Error> {
@@ -70,19 +85,20 @@ fn join(engine: &Engine, name: &str) -> Result<Connection, Error> {
         NetworkMode::Host => NetworkNamespace::Host,
         _ => NetworkNamespace::Join(PathBuf::from(format!("/proc/{pid}/ns/net"))),
     };
-    Ok(Connection { namespace, endpoint: None, shared_with: Some(other) })
+    Ok(Connection { namespace, endpoints: Vec::new(), shared_with: Some(other) })
 }
 
-fn attach(engine: &Engine, container: &Container, name: &str, undo: &mut Undo) -> Result<Connection, Error> {
+fn attach_all(
+    engine: &Engine,
+    container: &Container,
+    wanted: &[(String, EndpointRequest)],
+    undo: &mut Undo,
+) -> Result<Connection, Error> {
     let spec = &container.spec;
-    let request = AttachRequest {
-        container_id: spec.id.clone(),
-        container_name: container.name(),
-        network: name.to_owned(),
-        mac: wanted(spec, name).and_then(|endpoint| endpoint.mac.parse().ok()),
-        address: wanted(spec, name).and_then(|endpoint| endpoint.ipv4),
-        ports: port_requests(spec),
-    };
+    for (name, request) in wanted {
+        engine.check_endpoint(name, request)?;
+    }
+    let way = Way::of(engine, wanted);
     let sandbox = engine.network.create_sandbox(&spec.id)?;
     undo.push({
         let (network, key) = (Arc::clone(&engine.network), sandbox.key.clone());
@@ -91,22 +107,52 @@ fn attach(engine: &Engine, container: &Container, name: &str, undo: &mut Undo) -
             Ok(())
         }
     });
-    let endpoint = engine.network.attach(&sandbox, &request)?;
-    undo.push({
-        let (network, endpoint) = (Arc::clone(&engine.network), endpoint.clone());
-        move || network.detach(&endpoint).map_err(Error::from)
-    });
-    let Sandbox { key, .. } = sandbox;
-    Ok(Connection { namespace: NetworkNamespace::Join(key), endpoint: Some(endpoint), shared_with: None })
+    let mut endpoints = Vec::with_capacity(wanted.len());
+    for (name, request) in wanted {
+        let mut request = attach_request(container, name, request);
+        if way.leads_out(name) {
+            request.is_gateway = true;
+            request.ports = port_requests(spec);
+        }
+        let endpoint = engine.network.attach(&sandbox, &request)?;
+        undo.push({
+            let (network, endpoint) = (Arc::clone(&engine.network), endpoint.clone());
+            move || network.detach(&endpoint).map_err(Error::from)
+        });
+        endpoints.push(endpoint);
+    }
+    if endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
+        engine.open_resolver(container, &endpoints, wanted)?;
+        let (resolvers, id) = (Arc::clone(&engine.resolvers), spec.id.clone());
+        undo.push(move || {
+            resolvers.close(&id);
+            Ok(())
+        });
+    }
+    Ok(Connection { namespace: NetworkNamespace::Join(sandbox.key), endpoints, shared_with: None })
 }
 
-/// The request's settings for a network; the default bridge answers to two names.
-fn wanted<'a>(spec: &'a ContainerSpec, name: &str) -> Option<&'a EndpointRequest> {
-    let default = || spec.endpoints.get("default").filter(|_| name == "bridge");
-    spec.endpoints.get(name).or_else(default)
+/// What to ask the network room for; without ports, and not the way to the outside.
+pub(crate) fn attach_request(container: &Container, network: &str, request: &EndpointRequest) -> AttachRequest {
+    let (spec, name) = (&container.spec, container.name());
+    AttachRequest {
+        container_id: spec.id.clone(),
+        network: network.to_owned(),
+        // Both were checked when they were asked for.
+        mac: request.mac.parse().ok(),
+        address: request.ipv4,
+        ipv6: request.ipv6,
+        link_local: request.link_local.clone(),
+        device: request.driver_opts.get(crate::networks::DEVICE_NAME).cloned(),
+        names: attachments::names(spec, &name, request),
+        is_gateway: false,
+        ports: Vec::new(),
+        container_name: name,
+    }
 }
 
-fn port_requests(spec: &ContainerSpec) -> Vec<PortRequest> {
+/// The ports that a container publishes.
+pub(crate) fn port_requests(spec: &ContainerSpec) -> Vec<PortRequest> {
     let mut requests = Vec::new();
     for (key, bindings) in &spec.host.port_bindings {
         let hosts = bindings.iter().map(|binding| {

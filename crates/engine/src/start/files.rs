@@ -8,7 +8,11 @@ use network::{HostsFile, ResolvConf, hostname_file};
 use super::connect::{Connection, NetworkNamespace};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::links::Linked;
 use crate::model::ContainerSpec;
+
+/// The host's own; the container's is named after it.
+const HOST_FILE: &str = "/etc/resolv.conf";
 
 /// Where the three files are on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +23,12 @@ pub(crate) struct NameFiles {
 }
 
 /// Writes the files, or names those of the container whose network is shared.
-pub(super) fn write(engine: &Engine, spec: &ContainerSpec, connection: &Connection) -> Result<NameFiles, Error> {
+pub(super) fn write(
+    engine: &Engine,
+    spec: &ContainerSpec,
+    connection: &Connection,
+    linked: &[Linked],
+) -> Result<NameFiles, Error> {
     let owner = connection.shared_with.as_ref().map_or(spec, |other| &other.spec);
     let files = NameFiles {
         hostname: engine.paths.hostname(&owner.id),
@@ -31,19 +40,35 @@ pub(super) fn write(engine: &Engine, spec: &ContainerSpec, connection: &Connecti
     }
     let host_network = connection.namespace == NetworkNamespace::Host;
     put(&files.hostname, &hostname_file(&spec.config.hostname))?;
-    put(&files.hosts, &hosts_text(engine, spec, connection, host_network)?)?;
-    let resolv = ResolvConf {
-        nameservers: first(&spec.host.dns, &engine.config.container.dns),
-        search: first(&spec.host.dns_search, &engine.config.container.dns_search),
-        options: first(&spec.host.dns_options, &engine.config.container.dns_options),
-    };
+    put(&files.hosts, &hosts_text(engine, spec, connection, linked)?)?;
+    if connection.endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
+        write_resolv_conf(engine, spec)?;
+        return Ok(files);
+    }
+    let resolv = resolv_conf(engine, spec);
     // A machine without the file has no resolver; Docker's defaults fill in.
-    let host_text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let host_text = std::fs::read_to_string(HOST_FILE).unwrap_or_default();
     let path = files.resolv_conf.display().to_string();
     let text =
         if host_network { resolv.render_for_host_network(&host_text, &path) } else { resolv.render(&host_text, &path) };
     put(&files.resolv_conf, &text)?;
     Ok(files)
+}
+
+/// Writes the `resolv.conf` of a container on a user's network.
+pub(crate) fn write_resolv_conf(engine: &Engine, spec: &ContainerSpec) -> Result<(), Error> {
+    let file = engine.paths.resolv_conf(&spec.id);
+    let host_text = std::fs::read_to_string(HOST_FILE).unwrap_or_default();
+    let text = resolv_conf(engine, spec).render_for_resolver(&host_text, HOST_FILE, network::Network::RESOLVER);
+    put(&file, &text)
+}
+
+fn resolv_conf(engine: &Engine, spec: &ContainerSpec) -> ResolvConf {
+    ResolvConf {
+        nameservers: first(&spec.host.dns, &engine.config.container.dns),
+        search: first(&spec.host.dns_search, &engine.config.container.dns_search),
+        options: first(&spec.host.dns_options, &engine.config.container.dns_options),
+    }
 }
 
 /// The container's own, else the daemon's.
@@ -55,24 +80,34 @@ fn hosts_text(
     engine: &Engine,
     spec: &ContainerSpec,
     connection: &Connection,
-    host_network: bool,
+    linked: &[Linked],
 ) -> Result<String, Error> {
-    let extra = extra_hosts(engine, spec);
-    if host_network {
+    let mut extra = extra_hosts(engine, spec);
+    if connection.namespace == NetworkNamespace::Host {
         let mut text = std::fs::read_to_string("/etc/hosts").map_err(Error::file("read", "/etc/hosts"))?;
         for (name, address) in &extra {
             text.push_str(&format!("{address}\t{name}\n"));
         }
         return Ok(text);
     }
-    let link = connection.endpoint.as_ref().and_then(|endpoint| endpoint.link.as_ref());
+    extra.extend(linked.iter().map(|linked| (linked.names(), IpAddr::V4(linked.link.address))));
+    let links = connection.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
+    let addresses = links.flat_map(|link| {
+        [Some(IpAddr::V4(link.address)), link.ipv6.map(|ipv6| ipv6.address.into())].into_iter().flatten()
+    });
     let file = HostsFile {
         hostname: spec.config.hostname.clone(),
         domainname: spec.config.domainname.clone(),
-        addresses: link.map(|link| IpAddr::V4(link.address)).into_iter().collect(),
+        addresses: addresses.collect(),
         extra,
     };
     Ok(file.render())
+}
+
+/// The names of a container's own lines in `hosts`.
+pub(crate) fn own_names(spec: &ContainerSpec) -> String {
+    let (name, domain) = (&spec.config.hostname, &spec.config.domainname);
+    if domain.is_empty() { name.clone() } else { format!("{name}.{domain} {name}") }
 }
 
 /// `--add-host name:address`; the address may be `host-gateway`. Malformed entries were refused at create.

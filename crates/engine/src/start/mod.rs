@@ -21,6 +21,7 @@ mod users;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::Child;
+use std::sync::Arc;
 
 use monitor::client::Spawned;
 use monitor::protocol::{
@@ -30,15 +31,16 @@ use network::EndpointRecord;
 use sys::seqpacket::SeqPacket;
 use types::ErrorKind;
 
-use crate::container::Container;
+use crate::container::{Container, Status};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::log_options;
 use crate::model::ContainerSpec;
 use crate::undo::Undo;
 
-pub(crate) use connect::joined_container;
+pub(crate) use connect::{attach_request, joined_container, port_requests};
 pub(crate) use exec::plan_exec;
+pub(crate) use files::{own_names, write_resolv_conf};
 pub(crate) use mounts::release_shared_memory;
 pub(crate) use remap::check as check_user_namespace;
 pub(crate) use resources::change as change_limits;
@@ -56,8 +58,8 @@ pub(crate) struct StartedRun {
     pub pid: i32,
     /// Field 22 of `/proc/<pid>/stat`.
     pub start_time: u64,
-    /// Place on a network, where the container has one of its own.
-    pub endpoint: Option<EndpointRecord>,
+    /// Places on networks, where the container has its own.
+    pub endpoints: Vec<EndpointRecord>,
 }
 
 /// Starts the container; `waiting` are streams attached before.
@@ -70,12 +72,15 @@ pub(crate) fn start(
     container: &Container,
     waiting: Vec<(AttachOptions, OwnedFd)>,
 ) -> Result<StartedRun, Error> {
-    let spec = &*container.current_spec();
+    let status = container.status();
+    // They must run: nothing is made otherwise.
+    let linked = engine.linked(&status)?;
+    let spec = &*with_links(engine, container.current_spec(), &status);
     let mut undo = Undo::default();
     let rootfs = engine.store.rootfs(&spec.id)?;
     let observed = observe::observe(engine, spec, &rootfs)?;
     let connection = connect::connect(engine, container, &mut undo)?;
-    let files = files::write(engine, spec, &connection)?;
+    let files = files::write(engine, spec, &connection, &linked)?;
     let shm = mounts::shared_memory(engine, spec, &mut undo)?;
     let oci = oci::plan(spec, &observed, &connection, &files, shm.as_deref(), &rootfs)?;
     let filter = engine.filters.for_container(&spec.host, &observed.capabilities)?;
@@ -108,7 +113,7 @@ pub(crate) fn start(
     match hand_over(&socket, spec, plan, &streams) {
         Ok((pid, start_time)) => {
             undo.disarm();
-            Ok(StartedRun { socket, child, pid, start_time, endpoint: connection.endpoint })
+            Ok(StartedRun { socket, child, pid, start_time, endpoints: connection.endpoints })
         }
         Err(error) => {
             // Without a connection it ends by itself.
@@ -117,6 +122,18 @@ pub(crate) fn start(
             Err(error)
         }
     }
+}
+
+/// The specification with the variables of links before the container's own, which win.
+pub(crate) fn with_links(engine: &Engine, spec: Arc<ContainerSpec>, status: &Status) -> Arc<ContainerSpec> {
+    let mut variables = engine.link_environment(status);
+    if variables.is_empty() {
+        return spec;
+    }
+    let mut spec = Arc::unwrap_or_clone(spec);
+    variables.append(&mut spec.config.env);
+    spec.config.env = variables;
+    Arc::new(spec)
 }
 
 /// Sends the plan and waits until the process runs or has failed.

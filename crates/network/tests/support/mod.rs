@@ -119,6 +119,11 @@ pub fn request(ports: &[PortRequest]) -> AttachRequest {
         network: "bridge".to_owned(),
         mac: None,
         address: None,
+        ipv6: None,
+        link_local: vec![],
+        device: None,
+        names: vec![],
+        is_gateway: true,
         ports: ports.to_vec(),
     }
 }

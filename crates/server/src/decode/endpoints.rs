@@ -60,19 +60,26 @@ fn canonical(name: String) -> String {
     if name == "default" { "bridge".to_owned() } else { name }
 }
 
-fn endpoint(wire: EndpointSettings) -> Result<EndpointRequest, Failure> {
+/// Decodes what a container wants of one network.
+///
+/// # Errors
+/// 400 for addresses that are none.
+pub fn endpoint(wire: EndpointSettings) -> Result<EndpointRequest, Failure> {
     let ipam = wire.ipam_config.unwrap_or_default();
-    if !ipam.link_local_ips.is_empty() {
-        return Err(Failure::unsupported("IPAMConfig.LinkLocalIPs (--link-local-ip)"));
-    }
-    if wire.gw_priority != 0 {
-        return Err(Failure::unsupported("GwPriority (gw-priority)"));
-    }
+    let link_local = |text: &String| {
+        let address = text.parse().ok().filter(|address: &std::net::IpAddr| match address {
+            std::net::IpAddr::V4(address) => address.is_link_local(),
+            std::net::IpAddr::V6(address) => address.is_unicast_link_local(),
+        });
+        address.ok_or_else(|| Failure::invalid(format!("invalid link-local IP address: {text}")))
+    };
     Ok(EndpointRequest {
         ipv4: address(&ipam.ipv4_address, "IPv4")?,
         ipv6: address(&ipam.ipv6_address, "IPv6")?,
         mac: wire.mac_address,
         aliases: wire.aliases.unwrap_or_default(),
+        link_local: ipam.link_local_ips.iter().map(link_local).collect::<Result<_, _>>()?,
+        gateway_priority: wire.gw_priority,
         links: wire.links.unwrap_or_default(),
         driver_opts: wire.driver_opts.unwrap_or_default(),
     })

@@ -9,6 +9,7 @@ mod filters;
 mod host;
 mod modes;
 mod mounts;
+mod networks;
 mod ports;
 mod time;
 mod update;
@@ -23,8 +24,10 @@ use crate::query::Query;
 
 pub use auth::{credentials, registry_auth};
 pub use config::decode as config;
+pub use endpoints::endpoint;
 pub use exec::exec_config;
 pub use filters::filters;
+pub use networks::network;
 pub use time::{seconds_and_nanos, tail};
 pub use update::update;
 

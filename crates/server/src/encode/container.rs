@@ -41,7 +41,10 @@ pub fn details(container: &ContainerDetails, version: ApiVersion) -> Inspect {
         process_label: String::new(),
         app_armor_profile: String::new(),
         exec_ids: or_null(exec_ids),
-        host_config: host::host_config(&spec.host, version),
+        host_config: api::container::HostConfig {
+            links: or_null(container.links.clone()),
+            ..host::host_config(&spec.host, version)
+        },
         graph_driver: DriverData { data: or_null(graph), name: spec.driver.clone() },
         size_rw: size(|(own, _)| own),
         size_root_fs: size(|(_, all)| all),
@@ -118,10 +121,10 @@ fn network_settings(container: &ContainerDetails, version: ApiVersion) -> Networ
         .networks
         .iter()
         .map(|(name, settings)| {
-            let request = container.spec.endpoints.get(name);
-            let mut encoded = endpoint(settings, request, version);
-            // Up to API 1.44 the aliases on a user's network had the short id.
-            if version < ApiVersion(45) && !matches!(name.as_str(), "bridge" | "host" | "none" | "default") {
+            let mut encoded = endpoint(settings, version);
+            // Up to API 1.44 the aliases on a user's network had the short id, once the container had run.
+            let ran = !matches!(container.state, ContainerState::Created);
+            if ran && version < ApiVersion(45) && !matches!(name.as_str(), "bridge" | "host" | "none" | "default") {
                 encoded.aliases.get_or_insert_default().push(short.to_owned());
             }
             (name.clone(), encoded)
@@ -149,31 +152,32 @@ fn published((port, bindings): (&PortKey, &Vec<(String, u16)>)) -> (String, Opti
 }
 
 /// One endpoint; members that came with later versions are harmless to earlier clients, as Docker sends them too.
-pub(super) fn endpoint(
-    settings: &model::EndpointSettings,
-    request: Option<&model::EndpointRequest>,
-    version: ApiVersion,
-) -> EndpointSettings {
-    let ipam =
-        request.filter(|request| request.ipv4.is_some() || request.ipv6.is_some()).map(|request| EndpointIpamConfig {
-            ipv4_address: request.ipv4.map(|ip| ip.to_string()).unwrap_or_default(),
-            ipv6_address: request.ipv6.map(|ip| ip.to_string()).unwrap_or_default(),
-            link_local_ips: Vec::new(),
-        });
+pub(super) fn endpoint(settings: &model::EndpointSettings, version: ApiVersion) -> EndpointSettings {
+    let request = &settings.request;
+    let asked = request.ipv4.is_some() || request.ipv6.is_some() || !request.link_local.is_empty();
+    let ipam = asked.then(|| EndpointIpamConfig {
+        ipv4_address: request.ipv4.map(|ip| ip.to_string()).unwrap_or_default(),
+        ipv6_address: request.ipv6.map(|ip| ip.to_string()).unwrap_or_default(),
+        link_local_ips: request.link_local.iter().map(ToString::to_string).collect(),
+    });
     let dns_names = if version < ApiVersion(44) { Vec::new() } else { settings.dns_names.clone() };
+    let ipv6 = settings.ipv6;
     EndpointSettings {
         ipam_config: ipam,
-        links: or_null(request.map(|request| request.links.clone()).unwrap_or_default()),
+        links: or_null(request.links.clone()),
         aliases: or_null(settings.aliases.clone()),
         mac_address: settings.mac.clone(),
-        driver_opts: or_null(request.map(|request| request.driver_opts.clone()).unwrap_or_default()),
+        driver_opts: or_null(request.driver_opts.clone()),
+        gw_priority: request.gateway_priority,
         network_id: settings.network_id.clone(),
         endpoint_id: settings.endpoint_id.clone(),
         gateway: settings.gateway.clone(),
         ip_address: settings.ip.clone(),
         ip_prefix_len: i64::from(settings.prefix_len),
+        ipv6_gateway: ipv6.map(|(_, _, gateway)| gateway.to_string()).unwrap_or_default(),
+        global_ipv6_address: ipv6.map(|(address, ..)| address.to_string()).unwrap_or_default(),
+        global_ipv6_prefix_len: ipv6.map_or(0, |(_, prefix, _)| i64::from(prefix)),
         dns_names: or_null(dns_names),
-        ..EndpointSettings::default()
     }
 }
 

@@ -3,16 +3,17 @@
 use api::ApiVersion;
 use api::network::{ConfigReference, EndpointResource, Ipam, IpamConfig, Network};
 use engine::NetworkMember;
-use engine::model::network::NetworkInfo;
+use engine::model::network::{IpamPool, NetworkInfo};
 
 /// Encodes a network with the containers on it.
 #[must_use]
 pub fn network(network: &NetworkInfo, members: &[NetworkMember], version: ApiVersion) -> Network {
-    let subnet = network.subnet.map(|subnet| IpamConfig {
-        subnet: subnet.to_string(),
-        gateway: network.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
-        ..IpamConfig::default()
-    });
+    let pool = |pool: &IpamPool| IpamConfig {
+        subnet: pool.subnet.to_string(),
+        ip_range: pool.range.map(|range| range.to_string()).unwrap_or_default(),
+        gateway: pool.gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+        auxiliary_addresses: pool.auxiliary.iter().map(|(name, at)| (name.clone(), at.to_string())).collect(),
+    };
     let member = |member: &NetworkMember| {
         let link = member.link.as_ref();
         let resource = EndpointResource {
@@ -20,7 +21,10 @@ pub fn network(network: &NetworkInfo, members: &[NetworkMember], version: ApiVer
             endpoint_id: member.endpoint.to_string(),
             mac_address: link.map(|link| link.mac.to_string()).unwrap_or_default(),
             ipv4_address: link.map(|link| format!("{}/{}", link.address, link.prefix)).unwrap_or_default(),
-            ipv6_address: String::new(),
+            ipv6_address: link
+                .and_then(|link| link.ipv6)
+                .map(|ipv6| format!("{}/{}", ipv6.address, ipv6.prefix))
+                .unwrap_or_default(),
         };
         (member.container.to_string(), resource)
     };
@@ -31,15 +35,19 @@ pub fn network(network: &NetworkInfo, members: &[NetworkMember], version: ApiVer
         scope: "local".to_owned(),
         driver: network.driver.as_str().to_owned(),
         enable_ipv4: (version >= ApiVersion(48)).then_some(true),
-        enable_ipv6: false,
-        ipam: Ipam { driver: "default".to_owned(), options: None, config: Some(subnet.into_iter().collect()) },
-        internal: false,
-        attachable: false,
+        enable_ipv6: network.ipv6,
+        ipam: Ipam {
+            driver: "default".to_owned(),
+            options: network.ipam_options.clone(),
+            config: Some(network.pools.iter().map(pool).collect()),
+        },
+        internal: network.internal,
+        attachable: network.attachable,
         ingress: false,
         config_from: ConfigReference::default(),
         config_only: false,
         containers: members.iter().map(member).collect(),
         options: network.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        labels: std::collections::BTreeMap::new(),
+        labels: network.labels.clone(),
     }
 }

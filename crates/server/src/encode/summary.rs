@@ -14,13 +14,11 @@ pub fn summary(summary: &ContainerSummary, version: ApiVersion, now: Timestamp) 
     let size =
         |part: fn((u64, u64)) -> u64| summary.size.map_or(0, |size| i64::try_from(part(size)).unwrap_or(i64::MAX));
     let never_ran = matches!(&summary.state, ContainerState::Exited(exit) if exit.started_at.is_none());
-    let networks = summary
-        .networks
-        .iter()
-        .map(|(name, settings)| (name.clone(), container::endpoint(settings, spec.endpoints.get(name), version)));
+    let networks =
+        summary.networks.iter().map(|(name, settings)| (name.clone(), container::endpoint(settings, version)));
     Summary {
         id: spec.id.to_string(),
-        names: vec![format!("/{}", summary.name)],
+        names: std::iter::once(&summary.name).chain(&summary.given_names).map(|name| format!("/{name}")).collect(),
         image: summary.image.clone(),
         image_id: spec.image.map(|image| image.to_string()).unwrap_or_default(),
         command: command(&spec.path, &spec.args),

@@ -191,6 +191,7 @@ fn container_inspect_is_dockers() {
     let layer = "/var/lib/docker/overlay2/38bc95edd333c5cf85d1735d2218451ac729448df21f51dc99e9dffb28dbfacb";
     let base = "/var/lib/docker/overlay2/a720b3eb152a01f08881ff8c8956b40172a6a2a576e9a0761a4c3d1ce76e4ac4/diff";
     let details = ContainerDetails {
+        links: Vec::new(),
         spec: spec(vec![bind_point("/m2", ""), volume_point(), bind_point("/mnt", "ro"), tmpfs_point()]),
         name: "web".to_owned(),
         state: running(),
@@ -227,6 +228,7 @@ fn container_inspect_is_dockers() {
 #[test]
 fn container_list_is_dockers() {
     let summary = ContainerSummary {
+        given_names: Vec::new(),
         spec: spec(vec![bind_point("/mnt", "ro"), volume_point(), bind_point("/m2", ""), tmpfs_point()]),
         name: "web".to_owned(),
         state: running(),
@@ -343,12 +345,18 @@ fn image_list_and_history_are_dockers() {
 #[test]
 fn networks_and_volumes_are_dockers() {
     let info = engine::model::network::NetworkInfo {
+        predefined: false,
+        ipv6: false,
+        internal: false,
+        attachable: false,
+        ipam_options: None,
+        pools: Vec::new(),
+        fixed_subnet: false,
+        labels: BTreeMap::new(),
         id: NETWORK.parse().unwrap(),
         name: "none".to_owned(),
         driver: engine::model::network::Driver::Null,
         created: "2026-11-21T06:24:01.817579792Z".to_owned(),
-        subnet: None,
-        gateway: None,
         options: indexmap::IndexMap::new(),
     };
     let member = NetworkMember {

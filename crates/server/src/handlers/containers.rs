@@ -197,7 +197,8 @@ fn wait_response(exit: engine::model::ExitInfo) -> WaitResponse {
 
 pub(crate) async fn remove(call: Call) -> Outcome {
     if call.query.flag("link") {
-        return Err(Failure::unsupported("removing a link"));
+        call.engine.remove_link(&call.name).await?;
+        return respond::no_content();
     }
     let request = RemoveContainer { volumes: call.query.flag("v"), force: call.query.flag("force") };
     call.engine.remove(&call.name, request).await?;

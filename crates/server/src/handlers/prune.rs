@@ -1,6 +1,6 @@
 //! `POST /{containers,images,volumes}/prune`.
 
-use api::prune::{Containers, Images, Volumes};
+use api::prune::{Containers, Images, Networks, Volumes};
 
 use crate::call::Call;
 use crate::respond::{self, Outcome};
@@ -19,6 +19,13 @@ pub(crate) async fn images(call: Call) -> Outcome {
     let deleted: Vec<_> = pruned.removed.into_iter().map(encode::removed).collect();
     let deleted = (!deleted.is_empty()).then_some(deleted);
     respond::ok(&Images { images_deleted: deleted, space_reclaimed: pruned.reclaimed })
+}
+
+pub(crate) async fn networks(call: Call) -> Outcome {
+    let filters = decode::filters(call.query.text("filters"))?;
+    let removed = call.engine.prune_networks(&filters).await?;
+    let networks_deleted = (!removed.is_empty()).then_some(removed);
+    respond::ok(&Networks { networks_deleted })
 }
 
 /// Before API 1.42 named volumes were removed too.

@@ -1,7 +1,7 @@
 //! IPv4 addresses of devices.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::message::{Message, attributes};
 use super::route::RouteSocket;
@@ -41,6 +41,14 @@ impl RouteSocket {
         self.0.request(&mut [add_address(address)])
     }
 
+    /// Gives a device an IPv6 address at once, without asking whether another machine has it; that it has it is fine.
+    pub fn add_address6(&mut self, device: u32, address: Ipv6Addr, prefix: u8) -> io::Result<()> {
+        match self.0.request(&mut [add_address6(device, address, prefix)]) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            done => done,
+        }
+    }
+
     /// Takes an address from a device.
     pub fn delete_address(&mut self, address: Address) -> io::Result<()> {
         let mut message = Message::new(libc::RTM_DELADDR, 0);
@@ -61,6 +69,15 @@ pub(super) fn add_address(address: Address) -> Message {
         .bytes(libc::IFA_LOCAL, &address.address.octets())
         .bytes(libc::IFA_ADDRESS, &address.address.octets())
         .bytes(libc::IFA_BROADCAST, &broadcast.to_be_bytes());
+    message
+}
+
+pub(super) fn add_address6(device: u32, address: Ipv6Addr, prefix: u8) -> Message {
+    let mut header = ifaddrmsg(prefix, device);
+    header[0] = libc::AF_INET6 as u8;
+    header[2] = libc::IFA_F_NODAD as u8;
+    let mut message = Message::new(libc::RTM_NEWADDR, (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16);
+    message.raw(&header).bytes(libc::IFA_LOCAL, &address.octets()).bytes(libc::IFA_ADDRESS, &address.octets());
     message
 }
 

@@ -13,5 +13,5 @@ mod socket;
 pub use address::Address;
 pub use link::{Link, VethPair};
 pub use message::{Attribute, Message, attributes};
-pub use route::{Route, RouteSocket};
+pub use route::{Configuration, Route, RouteSocket};
 pub use socket::{Protocol, Reply, Socket};

@@ -1,9 +1,9 @@
 //! IPv4 routes, and the socket that speaks of links, addresses and routes.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::address::{Address, add_address};
+use super::address::{Address, add_address, add_address6};
 use super::link::{set_up, set_up_without_link_local};
 use super::message::{Message, attributes};
 use super::socket::{Protocol, Socket};
@@ -25,6 +25,19 @@ pub struct Route {
     pub device: u32,
     /// Priority; the lowest wins.
     pub metric: u32,
+}
+
+/// How a container's device is to be set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// IPv4 address, and the device.
+    pub address: Address,
+    /// Default route of IPv4.
+    pub gateway: Option<Ipv4Addr>,
+    /// IPv6 address and prefix length.
+    pub address6: Option<(Ipv6Addr, u8)>,
+    /// Default route of IPv6.
+    pub gateway6: Option<Ipv6Addr>,
 }
 
 impl RouteSocket {
@@ -57,22 +70,57 @@ impl RouteSocket {
         Ok(routes)
     }
 
-    /// Gives a device its IPv4 address, keeps the kernel from making up an IPv6 one, brings it up and makes a gateway behind it the default route.
-    pub fn configure(&mut self, address: Address, gateway: Ipv4Addr) -> io::Result<()> {
-        let mut route = Message::new(libc::RTM_NEWROUTE, (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16);
-        route
-            .raw(&rtmsg(libc::RT_TABLE_MAIN, libc::RTN_UNICAST))
-            .bytes(libc::RTA_GATEWAY, &gateway.octets())
-            .u32(libc::RTA_OIF, address.device);
-        let up = set_up_without_link_local(address.device);
-        match self.0.request(&mut [add_address(address), up, route.clone()]) {
-            // IPv6 is absent, or the MTU too small for it: the device stayed down, and so there was no way to the gateway.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => {
-                self.0.request(&mut [set_up(address.device), route])
-            }
+    /// Gives a device its addresses, brings it up, and makes gateways behind it the default routes where asked. Without
+    /// an IPv6 address the kernel is kept from making one up.
+    pub fn configure(&mut self, wanted: &Configuration) -> io::Result<()> {
+        let device = wanted.address.device;
+        let mut routes: Vec<Message> = Vec::new();
+        routes.extend(wanted.gateway.map(|gateway| default_route(libc::RTM_NEWROUTE, gateway.into(), device)));
+        routes.extend(wanted.gateway6.map(|gateway| default_route(libc::RTM_NEWROUTE, gateway.into(), device)));
+        let Some((address6, prefix6)) = wanted.address6 else {
+            let mut messages = vec![add_address(wanted.address), set_up_without_link_local(device)];
+            messages.extend(routes.iter().cloned());
+            return match self.0.request(&mut messages) {
+                // IPv6 is absent, or the MTU too small for it: the device stayed down, and there was no way to the gateway.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => {
+                    routes.insert(0, set_up(device));
+                    self.0.request(&mut routes)
+                }
+                done => done,
+            };
+        };
+        let mut messages = vec![add_address(wanted.address), set_up(device), add_address6(device, address6, prefix6)];
+        messages.extend(routes);
+        self.0.request(&mut messages)
+    }
+
+    /// Makes a gateway behind a device the default route of its family, in the place of another one.
+    pub fn replace_default(&mut self, gateway: IpAddr, device: u32) -> io::Result<()> {
+        self.0.request(&mut [default_route(libc::RTM_NEWROUTE, gateway, device)])
+    }
+
+    /// Takes the default route by that gateway away; none is fine.
+    pub fn delete_default(&mut self, gateway: IpAddr, device: u32) -> io::Result<()> {
+        match self.0.request(&mut [default_route(libc::RTM_DELROUTE, gateway, device)]) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
             done => done,
         }
     }
+}
+
+fn default_route(kind: u16, gateway: IpAddr, device: u32) -> Message {
+    let flags = if kind == libc::RTM_NEWROUTE { libc::NLM_F_CREATE | libc::NLM_F_REPLACE } else { 0 };
+    let mut route = Message::new(kind, flags as u16);
+    let mut header = rtmsg(libc::RT_TABLE_MAIN, libc::RTN_UNICAST);
+    match gateway {
+        IpAddr::V4(gateway) => route.raw(&header).bytes(libc::RTA_GATEWAY, &gateway.octets()),
+        IpAddr::V6(gateway) => {
+            header[0] = libc::AF_INET6 as u8;
+            route.raw(&header).bytes(libc::RTA_GATEWAY, &gateway.octets())
+        }
+    };
+    route.u32(libc::RTA_OIF, device);
+    route
 }
 
 fn octets(octets: [u8; 4]) -> Ipv4Addr {

@@ -9,6 +9,11 @@ const ELEMENTS: u16 = 3;
 const ELEMENT: u16 = 1;
 const ELEMENT_KEY: u16 = 1;
 const ELEMENT_DATA: u16 = 2;
+const ELEMENT_FLAGS: u16 = 3;
+/// `NFT_SET_ELEM_INTERVAL_END`.
+const INTERVAL_END: u32 = 1;
+/// `NFTA_RULE_HANDLE`.
+pub(super) const RULE_HANDLE: u16 = 3;
 /// `NFTA_RULE_USERDATA`.
 pub(super) const RULE_USER_DATA: u16 = 7;
 /// Attributes count their length in 16 bits; an element takes up to 60 bytes.
@@ -118,6 +123,41 @@ impl<'a> Batch<'a> {
         })
     }
 
+    /// Makes a set; `key` as in [`Self::add_map`]. One of intervals is filled by [`Self::add_intervals`] only.
+    pub fn add_set(&mut self, name: &str, key: (u32, u32), intervals: bool) -> &mut Self {
+        self.maps += 1;
+        let id = self.maps;
+        let flags = if intervals { libc::NFT_SET_INTERVAL as u32 } else { 0 };
+        self.push(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE, |message, table| {
+            message.text(1, table).text(2, name).be32(3, flags).be32(4, key.0).be32(5, key.1).be32(10, id);
+        })
+    }
+
+    /// Adds keys to a set; one that is there already is fine.
+    pub fn add_members(&mut self, set: &str, keys: &[Vec<u8>]) -> &mut Self {
+        for chunk in keys.chunks(ELEMENTS_PER_MESSAGE) {
+            self.elements(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, set, chunk.iter().map(|key| (key, None)));
+        }
+        self
+    }
+
+    /// Adds intervals to a set: the first key, and the first one behind it.
+    pub fn add_intervals(&mut self, set: &str, intervals: &[(Vec<u8>, Vec<u8>)]) -> &mut Self {
+        self.intervals(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, set, intervals)
+    }
+
+    /// Deletes intervals as they were added; one that is absent fails the whole batch with `ENOENT`.
+    pub fn delete_intervals(&mut self, set: &str, intervals: &[(Vec<u8>, Vec<u8>)]) -> &mut Self {
+        self.intervals(libc::NFT_MSG_DELSETELEM, 0, set, intervals)
+    }
+
+    /// Deletes a rule by the handle the kernel gave it.
+    pub(super) fn delete_rule(&mut self, chain: &str, handle: &[u8]) -> &mut Self {
+        self.push(libc::NFT_MSG_DELRULE, 0, |message, table| {
+            message.text(1, table).text(2, chain).bytes(RULE_HANDLE, handle);
+        })
+    }
+
     /// Adds elements to a map; adding one that is there with the same value is fine.
     pub fn add_elements(&mut self, map: &str, elements: &[(Vec<u8>, Vec<u8>)]) -> &mut Self {
         for chunk in elements.chunks(ELEMENTS_PER_MESSAGE) {
@@ -127,7 +167,7 @@ impl<'a> Batch<'a> {
         self
     }
 
-    /// Deletes elements of a map by key; one that is absent fails the whole batch with `ENOENT`.
+    /// Deletes elements of a map or a set by key; one that is absent fails the whole batch with `ENOENT`.
     pub fn delete_elements(&mut self, map: &str, keys: &[Vec<u8>]) -> &mut Self {
         for chunk in keys.chunks(ELEMENTS_PER_MESSAGE) {
             self.elements(libc::NFT_MSG_DELSETELEM, 0, map, chunk.iter().map(|key| (key, None)));
@@ -170,6 +210,26 @@ impl<'a> Batch<'a> {
                 }
             });
         });
+    }
+
+    fn intervals(&mut self, kind: i32, flags: i32, set: &str, intervals: &[(Vec<u8>, Vec<u8>)]) -> &mut Self {
+        for chunk in intervals.chunks(ELEMENTS_PER_MESSAGE / 2) {
+            self.push(kind, flags, |message, table| {
+                message.text(1, table).text(2, set).nest(ELEMENTS, |list| {
+                    for (key, end) in chunk.iter().flat_map(|(first, behind)| [(first, false), (behind, true)]) {
+                        list.nest(ELEMENT, |element| {
+                            element.nest(ELEMENT_KEY, |data| {
+                                data.bytes(DATA_VALUE, key);
+                            });
+                            if end {
+                                element.be32(ELEMENT_FLAGS, INTERVAL_END);
+                            }
+                        });
+                    }
+                });
+            });
+        }
+        self
     }
 
     fn push(&mut self, kind: i32, flags: i32, fill: impl FnOnce(&mut Message, &str)) -> &mut Self {

@@ -82,6 +82,15 @@ pub enum Expression {
         /// Where the value goes.
         value: Register,
     },
+    /// Goes on only when a key is in a set.
+    Member {
+        /// Set in the same table.
+        set: &'static str,
+        /// Where the key begins.
+        key: Register,
+    },
+    /// Loads bytes.
+    Value(Register, Vec<u8>),
     /// Rewrites the destination.
     DestinationNat {
         /// Register with the address.
@@ -120,11 +129,11 @@ impl Expression {
             Self::Load(..) => "meta",
             Self::Mask(..) => "bitwise",
             Self::Compare(..) => "cmp",
-            Self::Lookup { .. } => "lookup",
+            Self::Lookup { .. } | Self::Member { .. } => "lookup",
             Self::DestinationNat { .. } => "nat",
             Self::Masquerade => "masq",
             Self::Counter => "counter",
-            Self::Verdict(_) => "immediate",
+            Self::Value(..) | Self::Verdict(_) => "immediate",
         }
     }
 
@@ -153,6 +162,14 @@ impl Expression {
             }
             Self::Lookup { map, key, value } => {
                 data.text(1, map).be32(2, key.number()).be32(3, value.number());
+            }
+            Self::Member { set, key } => {
+                data.text(1, set).be32(2, key.number());
+            }
+            Self::Value(register, bytes) => {
+                data.be32(1, register.number()).nest(2, |value| {
+                    value.bytes(DATA_VALUE, bytes);
+                });
             }
             Self::DestinationNat { address, port } => {
                 const NAT_DESTINATION: u32 = 1;

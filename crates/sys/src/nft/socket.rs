@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::batch::{Batch, RULE_USER_DATA, SUBSYSTEM, comment_data};
+use super::batch::{Batch, RULE_HANDLE, RULE_USER_DATA, SUBSYSTEM, comment_data};
 use crate::netlink::{Message, Protocol, Reply, Socket, attributes};
 
 /// Bytes of `struct nfgenmsg`.
@@ -45,6 +45,29 @@ impl NftSocket {
             count += usize::from(payload(&reply, RULE_USER_DATA).is_some_and(|data| data == wanted));
         })?;
         Ok(count)
+    }
+
+    /// Deletes the rules of an IPv4 chain that carry this comment; returns how many there were. No such chain is fine.
+    pub fn delete_rules(&mut self, table: &str, chain: &str, comment: &str) -> io::Result<usize> {
+        let mut message = message(libc::NFT_MSG_GETRULE);
+        message.text(1, table).text(2, chain);
+        let wanted = comment_data(comment);
+        let mut handles = Vec::new();
+        let listed = self.0.dump_each(message, |reply| {
+            if payload(&reply, RULE_USER_DATA).is_some_and(|data| data == wanted) {
+                handles.extend(payload(&reply, RULE_HANDLE));
+            }
+        });
+        match listed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            listed => listed?,
+        }
+        let mut batch = Batch::new(table);
+        for handle in &handles {
+            batch.delete_rule(chain, handle);
+        }
+        self.send(batch)?;
+        Ok(handles.len())
     }
 }
 

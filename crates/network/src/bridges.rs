@@ -1,0 +1,208 @@
+//! The bridges of all networks, and making them what their records say when a daemon starts.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv4Net};
+use sys::netlink::RouteSocket;
+use types::NetworkId;
+
+use crate::apply::apply_bridge;
+use crate::bridge::{Bridge, alias};
+use crate::config::DefaultBridge;
+use crate::definition::UserNetwork;
+use crate::firewall::BridgeRules;
+use crate::network::Pools;
+use crate::observe::{Observed, firewall_sees_frames, set_switch};
+use crate::options::BridgeOptions;
+use crate::plan::{plan_bridge, plan_user_bridge};
+use crate::pool::AddressPool;
+use crate::{EndpointRecord, Error, NetworkConfig};
+
+/// All bridges.
+#[derive(Debug)]
+pub(crate) struct Bridges {
+    /// Of the network `bridge`.
+    pub(crate) default: Option<Arc<Bridge>>,
+    /// Networks of users, oldest first.
+    pub(crate) users: Vec<User>,
+}
+
+/// A user's network.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) record: Arc<UserNetwork>,
+    /// `None` when it could not be made again at the daemon's start.
+    pub(crate) bridge: Option<Arc<Bridge>>,
+}
+
+impl Bridges {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Bridge>> {
+        self.default.iter().chain(self.users.iter().filter_map(|user| user.bridge.as_ref()))
+    }
+
+    pub(crate) fn rules(&self) -> Vec<BridgeRules> {
+        self.all().map(|bridge| bridge.rules()).collect()
+    }
+}
+
+impl Pools {
+    /// The addresses of a user's network: gateway and auxiliary addresses are taken.
+    pub(crate) fn of(network: &UserNetwork) -> Self {
+        let make = |subnet: IpNet| {
+            let asked = network.pool(matches!(subnet, IpNet::V6(_)));
+            let mut pool = AddressPool::new(&network.name, subnet, asked.and_then(|asked| asked.range));
+            for address in asked.iter().flat_map(|asked| asked.auxiliary.values()) {
+                // Checked when the network was made; one address may have two names.
+                let _ = pool.reserve(*address);
+            }
+            pool
+        };
+        let mut ipv4 = make(network.subnet.into());
+        let _ = ipv4.reserve(network.gateway.into());
+        let ipv6 = network.subnet6.map(|(subnet, gateway)| {
+            let mut pool = make(subnet.into());
+            let _ = pool.reserve(gateway.into());
+            pool
+        });
+        Self { ipv4, ipv6 }
+    }
+
+    /// The pool of an address' family.
+    pub(crate) fn family(&mut self, address: std::net::IpAddr) -> Option<&mut AddressPool> {
+        if address.is_ipv4() { Some(&mut self.ipv4) } else { self.ipv6.as_mut() }
+    }
+}
+
+/// Makes the default bridge.
+pub(crate) fn open_default(
+    config: &NetworkConfig,
+    id: &NetworkId,
+    route: &mut RouteSocket,
+    observed: &Observed,
+    existing: &[EndpointRecord],
+) -> Result<Option<Bridge>, Error> {
+    let first = existing.iter().filter(|record| record.network_id == *id).find_map(|record| record.link.as_ref());
+    let previous = first.and_then(|link| Ipv4Net::new(link.gateway, link.prefix).ok());
+    let Some(plan) = plan_bridge(&config.bridge, config.mtu, previous, observed)? else { return Ok(None) };
+    let owned = matches!(config.bridge, DefaultBridge::Owned { .. });
+    let text = alias(&config.data_root);
+    let index = apply_bridge(route, &plan, owned.then_some(text.as_str()))?;
+    rejoin(route, observed, existing, id, index);
+    set_switches(config, &plan.name)?;
+    Ok(Some(Bridge {
+        id: id.clone(),
+        network: "bridge".to_owned(),
+        index,
+        subnet: plan.address.trunc(),
+        gateway: plan.address.addr(),
+        subnet6: None,
+        mtu: plan.mtu,
+        icc: config.icc,
+        // Where the firewall does see them, it also tells published ports, which isolation would cut off.
+        isolate: !config.icc && !firewall_sees_frames(),
+        internal: false,
+        masquerade: true,
+        bind_ip: config.default_bind_ip,
+        device_prefix: "eth".to_owned(),
+        name: plan.name,
+    }))
+}
+
+/// Makes the bridges of users' networks. One that cannot be made is logged: the others, and the daemon, must not suffer.
+pub(crate) fn open_users(
+    config: &NetworkConfig,
+    users: Vec<UserNetwork>,
+    route: &mut RouteSocket,
+    observed: &Observed,
+    existing: &[EndpointRecord],
+) -> Vec<User> {
+    let open = |record: UserNetwork| {
+        let bridge = match open_user(config, &record, route, observed) {
+            Ok(bridge) => {
+                rejoin(route, observed, existing, &record.id, bridge.index);
+                Some(Arc::new(bridge))
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(network = record.name, error, "a network's bridge could not be made");
+                None
+            }
+        };
+        User { record: Arc::new(record), bridge }
+    };
+    users.into_iter().map(open).collect()
+}
+
+/// Makes the bridge of a user's network.
+pub(crate) fn open_user(
+    config: &NetworkConfig,
+    network: &UserNetwork,
+    route: &mut RouteSocket,
+    observed: &Observed,
+) -> Result<Bridge, Error> {
+    let options = BridgeOptions::parse(&network.options)?;
+    let plan = plan_user_bridge(network, options.mtu, observed)?;
+    let index = apply_bridge(route, &plan, network.owned.then_some(alias(&config.data_root).as_str()))?;
+    let completed = set_switches(config, &plan.name).and_then(|()| match network.subnet6 {
+        None => Ok(()),
+        Some((subnet, gateway)) => route
+            .add_address6(index, gateway, subnet.prefix_len())
+            .map_err(|source| Error::Device { device: plan.name.clone(), action: "add IPv6 address", source }),
+    });
+    if let Err(error) = completed {
+        if plan.create {
+            crate::apply::remove_link(route, &plan.name);
+        }
+        return Err(error);
+    }
+    Ok(Bridge {
+        id: network.id.clone(),
+        network: network.name.clone(),
+        name: plan.name,
+        index,
+        subnet: network.subnet,
+        gateway: network.gateway,
+        subnet6: network.subnet6,
+        mtu: plan.mtu,
+        icc: options.icc,
+        isolate: !options.icc && !firewall_sees_frames(),
+        internal: network.internal,
+        masquerade: options.masquerade,
+        bind_ip: options.bind_ip.unwrap_or(config.default_bind_ip),
+        device_prefix: options.device_prefix,
+    })
+}
+
+fn set_switches(config: &NetworkConfig, device: &str) -> Result<(), Error> {
+    if config.ip_forward {
+        set_switch("net/ipv4/ip_forward", "1")?;
+    }
+    if config.iptables {
+        // Lets what is published on 127.0.0.1 leave by the bridge; the firewall's `guard` shuts the way back in.
+        let switch = Path::new("net/ipv4/conf").join(device).join("route_localnet");
+        set_switch(&switch.to_string_lossy(), "1")?;
+    }
+    Ok(())
+}
+
+/// Puts the links of existing endpoints back on a bridge that was deleted and made again.
+fn rejoin(route: &mut RouteSocket, observed: &Observed, existing: &[EndpointRecord], network: &NetworkId, bridge: u32) {
+    let mut joined = Vec::new();
+    let here = existing.iter().filter(|record| record.network_id == *network);
+    for name in here.filter_map(|record| record.link.as_ref()).map(|link| &link.host_device) {
+        let Some(link) = observed.link(name).filter(|link| link.master != bridge) else { continue };
+        match route.set_master(link.index, bridge) {
+            Ok(()) => joined.push(link.index),
+            Err(error) => {
+                tracing::warn!(device = name, %error, "a container's link could not be put back on the bridge");
+            }
+        }
+    }
+    if !joined.is_empty() {
+        joined.push(bridge);
+        // Packets may be lost for a moment otherwise; nothing worse.
+        let _ = route.wait_operational(&joined, Duration::from_millis(50));
+    }
+}

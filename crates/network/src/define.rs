@@ -1,0 +1,264 @@
+//! Making and removing networks of users.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, PoisonError};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::apply::remove_link;
+use crate::bridges::{User, open_user};
+use crate::definition::UserNetwork;
+use crate::network::{Pools, lock};
+use crate::observe::Observed;
+use crate::options::BridgeOptions;
+use crate::plan::free_subnet;
+use crate::pool::AddressPool;
+use crate::reaper::Job;
+use crate::records::{remove_user, write_user};
+use crate::{Error, IpamPool, Network, NetworkInfo, NetworkRequest, info, paths, random};
+
+impl Network {
+    /// Makes a network: record, bridge, firewall. Nothing is left behind on failure; a daemon that is killed in the
+    /// middle leaves the record, and the next one completes the network.
+    pub fn create_network(&self, request: NetworkRequest) -> Result<NetworkInfo, Error> {
+        check_name(&request.name)?;
+        check_driver(&request)?;
+        let options = BridgeOptions::parse(&request.options)?;
+        let _changing = lock(&self.changing);
+        let record = {
+            let mut route = lock(&self.route);
+            let observed = Observed::read(&mut route)?;
+            self.plan(request, &options, &observed)?
+        };
+        let path = paths::user_record(&self.config, &record.id);
+        write_user(&path, &record)?;
+        let made = self.make(&record);
+        if made.is_err()
+            && let Err(error) = remove_user(&path)
+        {
+            tracing::warn!(network = record.name, error = &error as &dyn std::error::Error, "record not removed");
+        }
+        made.map(|()| info::user(&record))
+    }
+
+    /// Removes a network that no container is on.
+    pub fn remove_network(&self, reference: &str) -> Result<NetworkInfo, Error> {
+        let _changing = lock(&self.changing);
+        let found = self.network(reference)?;
+        if found.predefined {
+            return Err(Error::RemovePredefined(found.name));
+        }
+        let user = self.bridges().users.iter().find(|user| user.record.id == found.id).cloned();
+        let user = user.ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))?;
+        // Whoever comes later finds no addresses.
+        let pools = {
+            let mut state = lock(&self.state);
+            if state.endpoints.values().any(|endpoint| endpoint.network == found.id) {
+                let (name, id) = (found.name, found.id.to_string());
+                return Err(Error::ActiveEndpoints { name, id, endpoints: String::new() });
+            }
+            state.pools.remove(&found.id)
+        };
+        let removed = self.unmake(&user).and_then(|()| remove_user(&paths::user_record(&self.config, &found.id)));
+        if let Err(error) = removed {
+            if let Some(pools) = pools {
+                lock(&self.state).pools.insert(found.id.clone(), pools);
+            }
+            return Err(error);
+        }
+        self.change(|users| users.retain(|user| user.record.id != found.id));
+        Ok(found)
+    }
+
+    /// Decides everything about a new network. Pure but for random bytes.
+    fn plan(&self, request: NetworkRequest, options: &BridgeOptions, seen: &Observed) -> Result<UserNetwork, Error> {
+        let bridges = self.bridges();
+        if request.unique && bridges.users.iter().any(|user| user.record.name == request.name) {
+            return Err(Error::NameInUse(request.name));
+        }
+        let id = random::network_id()?;
+        let device = options.name.clone().unwrap_or_else(|| format!("br-{}", id.short()));
+        let mut holders = bridges.users.iter().map(|user| (&user.record.id, &user.record.device));
+        let default = bridges.default.as_ref().map(|bridge| (&bridge.id, &bridge.name));
+        if let Some((other, _)) = default.into_iter().chain(&mut holders).find(|(_, name)| **name == device) {
+            return Err(Error::DeviceInUse { id: id.to_string(), device, other: other.to_string() });
+        }
+        let mut taken: Vec<Ipv4Net> = bridges.users.iter().map(|user| user.record.subnet).collect();
+        taken.extend(bridges.default.iter().map(|bridge| bridge.subnet));
+        let taken6: Vec<Ipv6Net> = bridges.users.iter().filter_map(|user| Some(user.record.subnet6?.0)).collect();
+        // Address of a device that the user made; it is the gateway, as in Docker.
+        let present = seen.link(&device).and_then(|link| {
+            let address = seen.addresses.iter().find(|address| address.device == link.index)?;
+            Ipv4Net::new(address.address, address.prefix).ok()
+        });
+        let asked = |ipv6: bool| -> Result<Option<&IpamPool>, Error> {
+            let mut pools = request.pools.iter().filter(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6);
+            let first = pools.next();
+            if pools.next().is_some() { Err(Error::SeveralSubnets) } else { Ok(first) }
+        };
+        let (asked4, asked6) = (asked(false)?, asked(true)?);
+        let (subnet, gateway) = match (asked4, present) {
+            (Some(pool), _) => ipv4_pool(&request.name, pool, &taken)?,
+            (None, Some(present)) => (present.trunc(), present.addr()),
+            (None, None) => {
+                let free = free_subnet(seen, &taken, 0)?;
+                (free.trunc(), free.addr())
+            }
+        };
+        let subnet6 = match (request.ipv6, asked6) {
+            (false, None) => None,
+            (false, Some(pool)) => {
+                ipv6_pool(&request.name, pool, &taken6)?;
+                None
+            }
+            (true, Some(pool)) => Some(ipv6_pool(&request.name, pool, &taken6)?),
+            (true, None) => Some(random::local_subnet()?),
+        };
+        Ok(UserNetwork {
+            id,
+            name: request.name,
+            created: jiff::Timestamp::now().to_string(),
+            internal: request.internal,
+            attachable: request.attachable,
+            ipv6: request.ipv6,
+            ipam_options: request.ipam_options,
+            pools: request.pools,
+            options: request.options,
+            labels: request.labels,
+            owned: seen.link(&device).is_none(),
+            device,
+            subnet,
+            gateway,
+            subnet6,
+        })
+    }
+
+    /// Device, firewall, addresses, in this order; takes back in reverse.
+    fn make(&self, record: &UserNetwork) -> Result<(), Error> {
+        let bridge = {
+            let mut route = lock(&self.route);
+            let observed = Observed::read(&mut route)?;
+            open_user(&self.config, record, &mut route, &observed)?
+        };
+        let bridge = Arc::new(bridge);
+        let user = User { record: Arc::new(record.clone()), bridge: Some(Arc::clone(&bridge)) };
+        self.change(|users| users.push(user));
+        let rules = bridge.rules();
+        if let Err(error) = self.change_table(|firewall| firewall.add_bridge(&rules)) {
+            self.change(|users| users.retain(|user| user.record.id != record.id));
+            if record.owned {
+                remove_link(&mut lock(&self.route), &record.device);
+            }
+            return Err(error);
+        }
+        lock(&self.state).pools.insert(record.id.clone(), Pools::of(record));
+        if self.firewall.is_some() {
+            self.reaper.queue(Job::LetThrough(bridge.name.clone()));
+        }
+        Ok(())
+    }
+
+    fn unmake(&self, user: &User) -> Result<(), Error> {
+        let Some(bridge) = &user.bridge else { return Ok(()) };
+        let rules = bridge.rules();
+        // Rendered without it when the table has to be rendered.
+        self.change(|users| users.retain(|other| other.record.id != user.record.id));
+        let mut removed = self.change_table(|firewall| firewall.remove_bridge(&rules));
+        if removed.is_ok() && user.record.owned {
+            let failed = |source| Error::Device { device: bridge.name.clone(), action: "delete", source };
+            let mut route = lock(&self.route);
+            removed = match route.link(&bridge.name).map_err(failed) {
+                Ok(Some(link)) => route.delete_link(link.index).map_err(failed),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
+        if removed.is_err() {
+            self.change(|users| users.push(user.clone()));
+        } else if self.firewall.is_some() {
+            self.reaper.queue(Job::Withdraw(bridge.name.clone()));
+        }
+        removed
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<User>)) {
+        change(&mut self.bridges.write().unwrap_or_else(PoisonError::into_inner).users);
+    }
+}
+
+/// Docker's pattern for objects, and spaces within.
+fn check_name(name: &str) -> Result<(), Error> {
+    if name.trim().is_empty() {
+        return Err(Error::InvalidName(name.to_owned()));
+    }
+    if matches!(name, "bridge" | "host" | "none" | "default") {
+        return Err(Error::Predefined(name.to_owned()));
+    }
+    Ok(())
+}
+
+fn check_driver(request: &NetworkRequest) -> Result<(), Error> {
+    match request.driver.as_str() {
+        "" | "bridge" => {}
+        only @ ("host" | "null") => return Err(Error::OnlyOne(only.to_owned())),
+        other => return Err(Error::UnknownDriver(other.to_owned())),
+    }
+    match request.ipam_driver.as_str() {
+        "" | "default" => Ok(()),
+        other => Err(Error::UnknownDriver(other.to_owned())),
+    }
+}
+
+fn ipv4_pool(name: &str, asked: &IpamPool, taken: &[Ipv4Net]) -> Result<(Ipv4Net, Ipv4Addr), Error> {
+    let (IpNet::V4(subnet), IpAddr::V4(gateway)) = (asked.subnet.trunc(), gateway_of(name, asked)?) else {
+        return Err(Error::BadPool(format!("invalid gateway for subnet {}", asked.subnet)));
+    };
+    if taken.iter().any(|other| other.contains(&subnet) || subnet.contains(other)) {
+        return Err(Error::PoolOverlaps);
+    }
+    Ok((subnet, gateway))
+}
+
+fn ipv6_pool(name: &str, asked: &IpamPool, taken: &[Ipv6Net]) -> Result<(Ipv6Net, Ipv6Addr), Error> {
+    let (IpNet::V6(subnet), IpAddr::V6(gateway)) = (asked.subnet.trunc(), gateway_of(name, asked)?) else {
+        return Err(Error::BadPool(format!("invalid gateway for subnet {}", asked.subnet)));
+    };
+    if taken.iter().any(|other| other.contains(&subnet) || subnet.contains(other)) {
+        return Err(Error::PoolOverlaps);
+    }
+    Ok((subnet, gateway))
+}
+
+/// Checks a pool; its gateway is the one asked for, or the first free address.
+fn gateway_of(name: &str, asked: &IpamPool) -> Result<IpAddr, Error> {
+    let bad = |what: &str, reason: &str| Error::BadPool(format!("invalid {what}: {reason}"));
+    let subnet = asked.subnet.trunc();
+    if matches!(subnet, IpNet::V4(_)) && subnet.prefix_len() > 30 {
+        return Err(bad(&format!("subnet {subnet}"), "it leaves no address for a gateway and a container"));
+    }
+    if let Some(range) = asked.range.filter(|range| !subnet.contains(&range.trunc())) {
+        let reason = format!("it does not belong to subnet {subnet}");
+        return Err(bad(&format!("ip-range {range}"), &reason));
+    }
+    let mut pool = AddressPool::new(name, subnet, asked.range);
+    let mut names: BTreeMap<IpAddr, &str> = BTreeMap::new();
+    for (name, address) in &asked.auxiliary {
+        if names.insert(*address, name).is_none() && pool.reserve(*address).is_err() {
+            let reason = "Requested address is out of range";
+            return Err(Error::BadPool(format!(
+                "failed to allocate secondary ip address ({name}:{address}): {reason}"
+            )));
+        }
+    }
+    match asked.gateway {
+        None => pool.take(),
+        Some(gateway) => pool.reserve(gateway).map_err(|error| {
+            let reason = match error {
+                Error::AddressInUse(_) => "Address already in use",
+                _ => "Requested address is out of range",
+            };
+            Error::BadPool(format!("failed to allocate gateway ({gateway}): {reason}"))
+        }),
+    }
+}

@@ -1,0 +1,82 @@
+//! Networks that users define: what they ask for, and what is written down.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+use types::NetworkId;
+
+/// What a user asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkRequest {
+    /// Name.
+    pub name: String,
+    /// Another network of that name is an error.
+    pub unique: bool,
+    /// Driver; empty for `bridge`.
+    pub driver: String,
+    /// No way to the outside.
+    pub internal: bool,
+    /// Shown only: every network of a single host can be attached to.
+    pub attachable: bool,
+    /// Containers get IPv6 addresses too.
+    pub ipv6: bool,
+    /// IPAM driver; empty for `default`.
+    pub ipam_driver: String,
+    /// Options of the IPAM driver; shown only.
+    pub ipam_options: Option<BTreeMap<String, String>>,
+    /// Subnets.
+    pub pools: Vec<IpamPool>,
+    /// Driver options.
+    pub options: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One subnet as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IpamPool {
+    /// The subnet, perhaps with host bits.
+    pub subnet: IpNet,
+    /// Where addresses are taken from unasked.
+    #[serde(default)]
+    pub range: Option<IpNet>,
+    /// The bridge's own address.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
+    /// Addresses of others, by name: never given to a container.
+    #[serde(default)]
+    pub auxiliary: BTreeMap<String, IpAddr>,
+}
+
+/// What is written down about a user's network (`network/<id>.json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UserNetwork {
+    pub(crate) id: NetworkId,
+    pub(crate) name: String,
+    /// RFC 3339 with nanoseconds.
+    pub(crate) created: String,
+    pub(crate) internal: bool,
+    pub(crate) attachable: bool,
+    pub(crate) ipv6: bool,
+    pub(crate) ipam_options: Option<BTreeMap<String, String>>,
+    /// As asked for.
+    pub(crate) pools: Vec<IpamPool>,
+    pub(crate) options: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// The bridge device.
+    pub(crate) device: String,
+    /// The device was made by us, and goes with the network.
+    pub(crate) owned: bool,
+    pub(crate) subnet: Ipv4Net,
+    pub(crate) gateway: Ipv4Addr,
+    pub(crate) subnet6: Option<(Ipv6Net, Ipv6Addr)>,
+}
+
+impl UserNetwork {
+    /// The pool that was asked for in one family.
+    pub(crate) fn pool(&self, ipv6: bool) -> Option<&IpamPool> {
+        self.pools.iter().find(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6)
+    }
+}

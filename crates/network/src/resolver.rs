@@ -1,0 +1,102 @@
+//! The sockets of a container's name server.
+//!
+//! They are opened inside the container's namespace on ports that nobody asked for, and two rules there lead what is
+//! sent to 127.0.0.11:53 to them, so that a program in the container can have port 53 to itself.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+use sys::netns;
+use sys::nft::{Batch, ChainKind, Comparison, Expression, Field, Hook, Key, NftSocket, Register, Verdict};
+
+use crate::network::lock;
+use crate::{Error, Network, Protocol};
+
+/// Where programs in containers look for their name server.
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+const PORT: u16 = 53;
+const TABLE: &str = "gantry_names";
+
+/// Sockets of a name server, both not blocking.
+#[derive(Debug)]
+pub struct ResolverSockets {
+    /// For datagrams.
+    pub udp: UdpSocket,
+    /// For connections.
+    pub tcp: TcpListener,
+}
+
+impl Network {
+    /// The address that containers on users' networks find in their `resolv.conf`.
+    pub const RESOLVER: IpAddr = IpAddr::V4(ADDRESS);
+
+    /// Opens a name server's sockets in a namespace, in the place of those that an earlier daemon had there.
+    pub fn open_resolver(&self, key: &Path) -> Result<ResolverSockets, Error> {
+        let failed = |action| move |source| Error::Sandbox { path: key.to_owned(), action, source };
+        // A namespace that was made just now is entered without its pin.
+        let known = lock(&self.prepared).get(key).map(|prepared| prepared.namespace.try_clone()).transpose();
+        let namespace = match known.map_err(failed("enter"))? {
+            Some(namespace) => namespace,
+            None => netns::open_pin(key).map_err(failed("enter"))?,
+        };
+        netns::within(&namespace, open).map_err(failed("open a name server's sockets"))
+    }
+
+    /// A socket inside a namespace, from where questions are asked that only its network can answer. Not blocking.
+    pub fn open_asker(&self, key: &Path, ipv6: bool) -> Result<UdpSocket, Error> {
+        let any: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        within(key, || {
+            let socket = UdpSocket::bind((any, 0))?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        })
+    }
+
+    /// As [`Self::open_asker`], a connection. Blocks for as long as `patience`.
+    pub fn open_stream(&self, key: &Path, server: SocketAddr, patience: Duration) -> Result<TcpStream, Error> {
+        within(key, || {
+            let stream = TcpStream::connect_timeout(&server, patience)?;
+            stream.set_nonblocking(true)?;
+            Ok(stream)
+        })
+    }
+}
+
+fn within<T: Send>(key: &Path, open: impl FnOnce() -> io::Result<T> + Send) -> Result<T, Error> {
+    let failed = |source| Error::Sandbox { path: key.to_owned(), action: "open a socket", source };
+    let namespace = netns::open_pin(key).map_err(failed)?;
+    netns::within(&namespace, open).map_err(failed)
+}
+
+fn open() -> io::Result<ResolverSockets> {
+    let udp = UdpSocket::bind(SocketAddr::from((ADDRESS, 0)))?;
+    let tcp = TcpListener::bind(SocketAddr::from((ADDRESS, 0)))?;
+    udp.set_nonblocking(true)?;
+    tcp.set_nonblocking(true)?;
+    let mut batch = Batch::new(TABLE);
+    batch.add_table().delete_table().add_table();
+    batch.add_chain("output", ChainKind::Nat, Hook::Output, -100);
+    for (protocol, port) in [(Protocol::Udp, udp.local_addr()?.port()), (Protocol::Tcp, tcp.local_addr()?.port())] {
+        batch.add_rule("output", &redirect(protocol, port));
+    }
+    NftSocket::open()?.send(batch)?;
+    Ok(ResolverSockets { udp, tcp })
+}
+
+fn redirect(protocol: Protocol, port: u16) -> Vec<Expression> {
+    let equal = |bytes: Vec<u8>| Expression::Compare(Register(0), Comparison::Equal, bytes);
+    vec![
+        Expression::Payload(Field::DestinationAddress(4), Register(0)),
+        equal(ADDRESS.octets().to_vec()),
+        Expression::Load(Key::TransportProtocol, Register(0)),
+        equal(vec![protocol.number()]),
+        Expression::Payload(Field::DestinationPort, Register(0)),
+        equal(PORT.to_be_bytes().to_vec()),
+        Expression::Value(Register(0), ADDRESS.octets().to_vec()),
+        Expression::Value(Register(1), port.to_be_bytes().to_vec()),
+        Expression::DestinationNat { address: Register(0), port: Register(1) },
+        Expression::Verdict(Verdict::Accept),
+    ]
+}
