@@ -1,5 +1,7 @@
 //! `/auth`, `/distribution`, `/images/search`: what only a registry knows.
 
+use serde_json::value::RawValue;
+
 use crate::wire::is_default;
 
 wire! {
@@ -27,12 +29,6 @@ wire! {
         pub os: String,
         #[serde(rename = "variant", skip_serializing_if = "is_default")]
         pub variant: String,
-    }
-
-    /// `DistributionInspect`.
-    pub struct Distribution {
-        pub descriptor: Descriptor,
-        pub platforms: Vec<Platform>,
     }
 
     /// An entry of `GET /images/search`.
@@ -78,4 +74,16 @@ wire! {
     pub struct UnpackedSize {
         pub unpacked: i64,
     }
+}
+
+/// `DistributionInspect`.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the API reference describes the fields")]
+pub struct Distribution {
+    pub descriptor: Descriptor,
+    pub platforms: Vec<Platform>,
+    /// The document itself, when asked for; not Docker's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Box<RawValue>>,
 }

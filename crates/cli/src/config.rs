@@ -21,6 +21,12 @@ pub struct Config {
     /// Credentials by registry.
     #[serde(default)]
     pub auths: IndexMap<String, Auth>,
+    /// The program `docker-credential-…` that keeps credentials instead of this file.
+    #[serde(rename = "credsStore", default)]
+    pub credentials_store: String,
+    /// Such programs by registry.
+    #[serde(rename = "credHelpers", default)]
+    pub credential_helpers: IndexMap<String, String>,
 }
 
 /// Credentials of one registry.
@@ -39,17 +45,5 @@ impl Config {
     #[must_use]
     pub fn read(path: &Path) -> Self {
         fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
-    }
-
-    /// The credentials for a registry, by the names that Docker's files use for it.
-    #[must_use]
-    pub fn auth(&self, domain: &str) -> Option<(&str, &Auth)> {
-        let hub = domain == "docker.io";
-        let matches = |name: &str| {
-            let bare = name.trim_start_matches("https://").trim_start_matches("http://");
-            let host = bare.split('/').next().unwrap_or(bare);
-            host == domain || (hub && matches!(host, "index.docker.io" | "registry-1.docker.io"))
-        };
-        self.auths.iter().find(|(name, _)| matches(name)).map(|(name, auth)| (name.as_str(), auth))
     }
 }

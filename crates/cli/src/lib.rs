@@ -6,6 +6,7 @@ mod command;
 mod config;
 mod context;
 mod copy;
+mod credentials;
 mod environment;
 mod error;
 pub mod flags;

@@ -15,8 +15,8 @@ pub struct RemoteImage {
     pub media_type: String,
     /// Of its manifest or index.
     pub digest: Digest,
-    /// Bytes of its manifest or index.
-    pub size: u64,
+    /// Its manifest or index.
+    pub document: Vec<u8>,
     /// The platforms it is for.
     pub platforms: Vec<Platform>,
 }
@@ -81,5 +81,5 @@ async fn look(registry: &Registry, reference: &Reference) -> Result<RemoteImage,
             vec![Platform { os, architecture, variant }]
         }
     };
-    Ok(RemoteImage { media_type: raw.media_type, digest: raw.digest, size: raw.bytes.len() as u64, platforms })
+    Ok(RemoteImage { media_type: raw.media_type, digest: raw.digest, document: raw.bytes, platforms })
 }

@@ -107,3 +107,16 @@ pub fn check_output_path(path: &str) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// `os/arch[/variant]` as the JSON text that parameters of images are; empty stays empty.
+///
+/// # Errors
+/// Docker's text for what is no platform.
+pub fn platform_json(text: &str) -> Result<String, Failure> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let invalid = || Failure::Invalid(format!("invalid platform: {text:?}: unknown operating system or architecture"));
+    let platform = types::Platform::parse(text).ok_or_else(invalid)?;
+    serde_json::to_string(&platform).map_err(|_| invalid())
+}

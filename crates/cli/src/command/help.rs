@@ -8,7 +8,8 @@ use crate::flags::flag_block;
 use crate::root::GLOBAL;
 
 /// Commands that the first page shows first, in this order.
-const COMMON: [&str; 7] = ["run", "exec", "ps", "pull", "images", "version", "info"];
+const COMMON: [&str; 11] =
+    ["run", "exec", "ps", "pull", "push", "images", "login", "logout", "search", "version", "info"];
 
 /// `Usage:  docker run [OPTIONS] IMAGE …`
 #[must_use]

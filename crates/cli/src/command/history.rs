@@ -1,6 +1,6 @@
 //! `history`.
 
-use super::common::TABLE_FORMAT;
+use super::common::{TABLE_FORMAT, platform_json};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -21,6 +21,7 @@ pub static COMMAND: Command = Command {
         Flag::value("format", "string", TABLE_FORMAT),
         Flag::switch("human", "Print sizes and dates in human readable format").short('H').default("true"),
         Flag::switch("no-trunc", "Don't truncate output"),
+        Flag::value("platform", "string", "Show history for the given platform. Formatted as \"os[/arch[/variant]]\""),
         Flag::switch("quiet", "Only show image IDs").short('q'),
     ]],
     interspersed: true,
@@ -41,7 +42,9 @@ const HEADER: [(&str, &str); 6] = [
 ];
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
+    let platform = platform_json(m.text("platform"))?;
     let request = context.client()?.get(&format!("/images/{}/history", client::escape(m.arg(0))));
+    let request = request.text("platform", &platform);
     let history: Value = context.wait(async { Ok(request.fetch().await?) })?;
     let format = if m.on("quiet") { "{{.ID}}" } else { m.text("format") };
     let table = if m.on("human") { TABLE } else { EXACT_TABLE };

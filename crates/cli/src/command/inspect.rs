@@ -2,7 +2,7 @@
 
 use client::Client;
 
-use super::common::{PLAIN_FORMAT, container_path};
+use super::common::{PLAIN_FORMAT, container_path, platform_json};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -47,7 +47,10 @@ pub static IMAGE: Command = Command {
     paths: &["image inspect"],
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     about: "Display detailed information on one or more images",
-    flags: &[&[FORMAT]],
+    flags: &[&[
+        FORMAT,
+        Flag::value("platform", "string", "Inspect a specific platform. Formatted as \"os[/arch[/variant]]\""),
+    ]],
     interspersed: true,
     args: Args::AtLeast(1),
     run: |context, m| run(context, m, &["image"], true),
@@ -139,6 +142,8 @@ async fn find(
             _ => format!("/volumes/{}", client::escape(name)),
         };
         let request = client.get(&path).flag("size", *kind == "container" && m.on("size"));
+        let platform = platform_json(m.text("platform")).map_err(|error| error.to_string())?;
+        let request = request.text("platform", &platform);
         let request = request.flag("verbose", *kind == "network" && m.on("verbose"));
         let answer = async { request.send().await?.bytes().await }.await;
         match answer {

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use bytes::Bytes;
 use client::{Response, Upload};
 
+use super::common::platform_json;
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -20,6 +21,7 @@ pub static COMMAND: Command = Command {
     about: "Load an image from a tar archive or STDIN",
     flags: &[&[
         Flag::value("input", "string", "Read from tar archive file, instead of STDIN").short('i'),
+        Flag::value("platform", "string", "Load only the given platform variant. Formatted as \"os[/arch[/variant]]\""),
         Flag::switch("quiet", "Suppress the load output").short('q'),
     ]],
     interspersed: true,
@@ -38,8 +40,10 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
     let source = open(path)?;
     let quiet = m.on("quiet") || !context.output_is_terminal();
     let client = context.client()?;
+    let platform = platform_json(m.text("platform"))?;
     context.wait(async {
         let request = client.post("/images/load").query("quiet", if quiet { "1" } else { "0" });
+        let request = request.text("platform", &platform);
         let response = request.upload(feed(source)).send().await?;
         copy_out(context, response).await
     })

@@ -21,18 +21,23 @@ mod info;
 mod inspect;
 mod kill;
 mod load;
+mod login;
+mod logout;
 mod logs;
+mod manifest;
 mod network;
 mod pause;
 mod port;
 mod ps;
 mod pull;
+mod push;
 mod rename;
 mod restart;
 mod rm;
 mod rmi;
 mod run;
 mod save;
+mod search;
 mod start;
 mod stop;
 mod tag;
@@ -85,6 +90,7 @@ pub struct Command {
 pub static GROUPS: &[(&str, &str)] = &[
     ("container", "Manage containers"),
     ("image", "Manage images"),
+    ("manifest", "Manage Docker image manifests and manifest lists"),
     ("network", "Manage networks"),
     ("system", "Manage Docker"),
     ("volume", "Manage volumes"),
@@ -111,19 +117,24 @@ pub static COMMANDS: &[&Command] = &[
     &inspect::VOLUME,
     &kill::COMMAND,
     &load::COMMAND,
+    &login::COMMAND,
+    &logout::COMMAND,
     &logs::COMMAND,
+    &manifest::INSPECT,
     &network::LS,
     &pause::PAUSE,
     &pause::UNPAUSE,
     &port::COMMAND,
     &ps::COMMAND,
     &pull::COMMAND,
+    &push::COMMAND,
     &rename::COMMAND,
     &restart::COMMAND,
     &rm::COMMAND,
     &rmi::COMMAND,
     &run::COMMAND,
     &save::COMMAND,
+    &search::COMMAND,
     &start::COMMAND,
     &stop::COMMAND,
     &tag::COMMAND,

@@ -1,13 +1,13 @@
 //! `pull`.
 
 use client::Client;
-use serde_json::json;
 use types::{InvalidReference, Reference};
 
 use super::common::TRUST;
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
+use crate::credentials;
 use crate::flags::{Flag, Matches};
 use crate::progress::{self, Target};
 
@@ -93,73 +93,8 @@ async fn pull(
         .query("fromImage", &reference.familiar_name())
         .text("tag", &tag)
         .text("platform", platform)
-        .header("x-registry-auth", &registry_auth(context, reference.domain()))
+        .header("x-registry-auth", &credentials::header(context, reference.domain())?)
         .send()
         .await?;
     progress::show(response, target).await
-}
-
-/// The `X-Registry-Auth` header: base64url of the credentials' JSON.
-fn registry_auth(context: &Context, domain: &str) -> String {
-    let Some((server, auth)) = context.config().auth(domain) else { return base64(b"{}", URL) };
-    let decoded = String::from_utf8(decode(&auth.auth)).unwrap_or_default();
-    let (user, password) = decoded.split_once(':').unwrap_or_default();
-    let mut credentials = json!({ "serveraddress": server });
-    if auth.identity_token.is_empty() {
-        credentials["username"] = json!(user);
-        credentials["password"] = json!(password);
-    } else {
-        credentials["identitytoken"] = json!(auth.identity_token);
-    }
-    base64(credentials.to_string().as_bytes(), URL)
-}
-
-const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-fn base64(bytes: &[u8], alphabet: &[u8; 64]) -> String {
-    let mut text = String::new();
-    for piece in bytes.chunks(3) {
-        let group = piece.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - piece.len()));
-        for position in 0..4 {
-            let digit = (group >> (18 - 6 * position)) & 63;
-            text.push(if position <= piece.len() { alphabet[digit as usize] as char } else { '=' });
-        }
-    }
-    text
-}
-
-fn decode(text: &str) -> Vec<u8> {
-    let (mut bytes, mut group, mut bits) = (Vec::new(), 0u32, 0);
-    for letter in text.bytes() {
-        let digit = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => continue,
-        };
-        group = group << 6 | u32::from(digit);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((group >> bits) as u8);
-            group &= (1 << bits) - 1;
-        }
-    }
-    bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_round_trips() {
-        for text in ["", "a", "ab", "abc", "user:pässword"] {
-            assert_eq!(decode(&base64(text.as_bytes(), URL)), text.as_bytes());
-        }
-        assert_eq!(base64(b"{}", URL), "e30=");
-        assert_eq!(decode("dXNlcjpwdw=="), b"user:pw");
-    }
 }

@@ -1,6 +1,6 @@
 //! `save`.
 
-use super::common::write_output;
+use super::common::{platform_json, write_output};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -11,7 +11,10 @@ pub static COMMAND: Command = Command {
     paths: &["image save", "save"],
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     about: "Save one or more images to a tar archive (streamed to STDOUT by default)",
-    flags: &[&[Flag::value("output", "string", "Write to a file, instead of STDOUT").short('o')]],
+    flags: &[&[
+        Flag::value("output", "string", "Write to a file, instead of STDOUT").short('o'),
+        Flag::value("platform", "string", "Save only the given platform variant. Formatted as \"os[/arch[/variant]]\""),
+    ]],
     interspersed: true,
     args: Args::AtLeast(1),
     run,
@@ -24,7 +27,8 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
             "cowardly refusing to save to a terminal. Use the -o flag or redirect".to_owned(),
         ));
     }
-    let mut request = context.client()?.get("/images/get");
+    let platform = platform_json(m.text("platform"))?;
+    let mut request = context.client()?.get("/images/get").text("platform", &platform);
     for name in m.args() {
         request = request.query("names", name);
     }

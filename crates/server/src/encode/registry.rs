@@ -6,9 +6,10 @@ use api::registry::{
 use engine::DescribedManifest;
 use engine::model::image::{Found, Image, ImageManifest, RemoteImage};
 
-/// Encodes `GET /distribution/{name}/json`.
+/// Encodes `GET /distribution/{name}/json`, with the document itself when asked for.
 #[must_use]
-pub fn distribution(image: RemoteImage) -> Distribution {
+pub fn distribution(image: RemoteImage, whole: bool) -> Distribution {
+    let document = whole.then(|| String::from_utf8(image.document.clone()).ok()).flatten();
     let platforms = image.platforms.into_iter().map(|platform| Platform {
         architecture: platform.architecture,
         os: platform.os,
@@ -16,10 +17,11 @@ pub fn distribution(image: RemoteImage) -> Distribution {
     });
     Distribution {
         platforms: platforms.collect(),
+        manifest: document.and_then(|text| serde_json::value::RawValue::from_string(text).ok()),
         descriptor: Descriptor {
             media_type: image.media_type,
             digest: image.digest.to_string(),
-            size: number(image.size),
+            size: number(image.document.len() as u64),
         },
     }
 }

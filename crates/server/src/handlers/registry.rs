@@ -34,7 +34,8 @@ pub(crate) async fn distribution(call: Call) -> Outcome {
     let reference: Reference = call.name.parse().map_err(reference_failure)?;
     let credentials = decode::registry_auth(call.header(REGISTRY_AUTH));
     let image = call.engine.registry_inspect(&reference, credentials.as_ref()).await?;
-    respond::ok(&encode::distribution(image))
+    // Beyond Docker: with `manifest=1` the document itself, which is otherwise only for clients that speak to registries.
+    respond::ok(&encode::distribution(image, call.query.flag("manifest")))
 }
 
 pub(crate) async fn search(call: Call) -> Outcome {
