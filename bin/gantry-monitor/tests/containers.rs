@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use monitor::client;
-use monitor::protocol::{self, AttachOptions, ExecPlan, FailureKind, LogPlan, Reply, Request};
+use monitor::protocol::{self, AttachOptions, ExecPlan, FailureKind, Reply, Request};
 use rustix::process::Signal;
 use support::{Bundle, expect, process, receive};
 
@@ -197,14 +197,14 @@ fn want_of_memory_is_recorded() {
 fn a_flood_of_output_is_recorded_whole() {
     let Some(bundle) = Bundle::new("a_flood") else { return };
     let mut plan = bundle.plan(&["sh", "-c", "seq 1 200000; seq 1 200000 >&2"]);
-    let LogPlan::JsonFile { max_size, max_file, .. } = &mut plan.log else { unreachable!() };
+    let Some(logs::FileOptions { max_size, max_file, .. }) = &mut plan.log.file else { unreachable!() };
     (*max_size, *max_file) = (Some(1 << 20), 100);
     let (running, _) = bundle.start(plan, &[]);
     let (bundle, _) = running.end();
     let expected: String = (1..=200_000).map(|i| format!("{i}\n")).collect();
     let read = |stdout, stderr| {
         let query = logs::Query { stdout, stderr, framed: false, ..logs::Query::default() };
-        let mut reader = logs::Reader::open(&bundle.log(), query, None).unwrap();
+        let mut reader = logs::Reader::open(&bundle.log(), logs::Format::Json, query, None).unwrap();
         let mut out = Vec::new();
         while reader.next_chunk(&mut out).unwrap() == logs::ChunkState::Data {}
         out

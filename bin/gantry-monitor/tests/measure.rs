@@ -30,7 +30,7 @@ fn log_throughput() {
     let rate = megabytes / begin.elapsed().as_secs_f64();
     eprintln!("log: {megabytes:.0} MB of 120-byte lines at {rate:.0} MB/s");
     let query = logs::Query { tail: Some(64 * 64 * 1024 + 1), framed: false, ..logs::Query::default() };
-    let mut reader = logs::Reader::open(&bundle.log(), query, None).unwrap();
+    let mut reader = logs::Reader::open(&bundle.log(), logs::Format::Json, query, None).unwrap();
     let (mut chunk, mut total) = (Vec::new(), 0);
     while reader.next_chunk(&mut chunk).unwrap() == logs::ChunkState::Data {
         total += chunk.len();
@@ -70,7 +70,7 @@ fn start_and_whole_life() {
     for _ in 0..50 {
         let Some(bundle) = Bundle::new("start_and_whole_life") else { return };
         let mut plan = bundle.plan(&["true"]);
-        plan.log = LogPlan::None;
+        plan.log = LogPlan::default();
         let begin = Instant::now();
         let (running, _) = bundle.start(plan, &[]);
         starts.push(begin.elapsed());

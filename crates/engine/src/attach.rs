@@ -99,7 +99,7 @@ impl Engine {
             // Before the attachment, so that the past comes first. What is written in between is seen twice at worst.
             let reader = self.open_log(&container, past_query(&container, request), None)?;
             let Some(mut reader) = reader else {
-                return Err(Invalid::Unreadable(container.spec.host.log.driver.clone()).into());
+                return Err(Error::Unreadable);
             };
             tokio::task::spawn_blocking(move || {
                 let mut chunk = Vec::new();
@@ -139,7 +139,7 @@ impl Engine {
         let ending = Arc::new(Ending::new().map_err(Error::file("follow the log of", name))?);
         let reader = self.open_log(&container, log_query(&container, query), Some(Arc::clone(&ending)))?;
         let Some(reader) = reader else {
-            return Err(Invalid::Unreadable(container.spec.host.log.driver.clone()).into());
+            return Err(Error::Unreadable);
         };
         if query.follow {
             finish_with(&container, Arc::clone(&ending));
@@ -156,20 +156,18 @@ impl Engine {
         query: Query,
         ending: Option<Arc<Ending>>,
     ) -> Result<Option<Reader>, Error> {
-        if container.spec.host.log.driver == "none" {
-            return Ok(None);
-        }
-        Ok(Some(Reader::open(&self.paths.log(&container.spec.id), query, ending)?))
+        let Some((path, format)) = crate::log::readable(&self.paths, &container.spec) else { return Ok(None) };
+        Ok(Some(Reader::open(&path, format, query, ending)?))
     }
 }
 
 /// Tells followers when the container has ended; one that does not run has ended already.
 fn finish_with(container: &Arc<Container>, ending: Arc<Ending>) {
     let mut watch = container.watch();
+    let runs = watch.borrow().runs_ended;
     tokio::spawn(async move {
-        let over = watch.wait_for(|status| {
-            status.removed || !(status.state.is_running() || matches!(status.state, ContainerState::Restarting { .. }))
-        });
+        // A restart ends the stream too, as in Docker; it may be over before we see it.
+        let over = watch.wait_for(|status| status.removed || status.runs_ended != runs || !status.state.is_running());
         // An error means that the container's actor is gone, and the container with it.
         let _ = over.await;
         ending.finish();

@@ -79,6 +79,12 @@ pub enum Error {
     /// A request that contradicts itself or names something impossible.
     #[error("{0}")]
     Invalid(Invalid),
+    /// A log driver that keeps nothing.
+    #[error("configured logging driver does not support reading")]
+    Unreadable,
+    /// The log could not be opened, or its collector not be reached.
+    #[error("failed to create task for container: {0}")]
+    LogDriver(String),
     /// The container's process could not be started; `message` is the runtime's text.
     #[error(
         "failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process: {message}: unknown"
@@ -292,21 +298,9 @@ pub enum Invalid {
     /// A rule for the device cgroup that does not parse.
     #[error("invalid device cgroup rule format: '{0}'")]
     DeviceRule(String),
-    /// A log driver that this engine does not have.
-    #[error("logger: no log driver named '{0}' is registered")]
-    LogDriver(String),
-    /// An option the log driver does not have.
-    #[error("unknown log opt '{0}' for {1} log driver")]
-    LogOption(String, String),
-    /// A log option whose value means nothing.
-    #[error("invalid value for {0}: {1:?}")]
-    LogValue(String, String),
-    /// Several files without a size to rotate at.
-    #[error("cannot configure max-file > 1 without max-size")]
-    LogRotation,
-    /// A log driver that keeps nothing.
-    #[error("configured logging driver does not support reading: {0}")]
-    Unreadable(String),
+    /// A log driver, or an option of one, that means nothing here.
+    #[error("{0}")]
+    Log(String),
     /// A log request for no stream.
     #[error("Bad parameters: you must choose at least one stream")]
     NoStream,
@@ -459,6 +453,7 @@ impl Kind for Error {
             | Self::Reference(_) => ErrorKind::InvalidParameter,
             Self::EndpointExists { .. } => ErrorKind::Forbidden,
             Self::NameInUse { .. } => ErrorKind::Conflict,
+            Self::Unreadable => ErrorKind::NotImplemented,
             Self::Update { source, .. } => source.kind(),
             Self::State(StateConflict::Unchanged) => ErrorKind::NotModified,
             Self::State(_) => ErrorKind::Conflict,
@@ -472,6 +467,7 @@ impl Kind for Error {
             Self::Filter(error) => error.kind(),
             Self::ShuttingDown => ErrorKind::Unavailable,
             Self::NotConnected { .. }
+            | Self::LogDriver(_)
             | Self::MonitorGone(_)
             | Self::Monitor(_)
             | Self::Spawn(_)

@@ -22,7 +22,7 @@ mod images;
 mod lifecycle;
 mod limits;
 mod links;
-mod log_options;
+mod log;
 pub mod model;
 mod name_files;
 mod names;
@@ -60,6 +60,7 @@ pub use images::{
     apply_changes,
 };
 pub use lifecycle::{RemoveContainer, StopOptions, WaitCondition};
+pub use log::DRIVERS as LOG_DRIVERS;
 pub use networks::NetworkMember;
 pub use prune::Pruned;
 pub use query::ListContainers;

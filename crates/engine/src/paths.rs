@@ -8,7 +8,9 @@
 //!     state.json         name and status, replaced at every change
 //!     health.json        what the health check has found, where there is one
 //!     hostname hosts resolv.conf
-//!     <id>-json.log      written by the monitor; .1, .2 … after rotation
+//!     <id>-json.log      written by the monitor; .1, .2 … after rotation, .1.gz, .1.zst when compressed
+//!     local-logs/container.log   the same with the log driver `local`
+//!     container-cached.log       the same with a driver that sends the log elsewhere
 //!     mounts/shm         only with `--ipc shareable`: the tmpfs that other containers may join
 //! <exec root>/
 //!   daemon.log
@@ -20,6 +22,8 @@
 use std::path::{Path, PathBuf};
 
 use types::ContainerId;
+
+use crate::model::ContainerSpec;
 
 /// File name of the specification.
 pub(crate) const SPEC: &str = "config.json";
@@ -108,10 +112,15 @@ impl Paths {
         self.container(id).join("mounts/shm")
     }
 
-    /// The log file.
+    /// The file that the container's log is in, or the copy of what a collector gets: as Docker names them.
     #[must_use]
-    pub fn log(&self, id: &ContainerId) -> PathBuf {
-        self.container(id).join(format!("{id}-json.log"))
+    pub fn log(&self, spec: &ContainerSpec) -> PathBuf {
+        let id = &spec.id;
+        self.container(id).join(match spec.host.log.driver.as_str() {
+            "json-file" => format!("{id}-json.log"),
+            "local" => "local-logs/container.log".to_owned(),
+            _ => "container-cached.log".to_owned(),
+        })
     }
 
     /// The monitor's run directory.

@@ -157,7 +157,8 @@ impl Engine {
             ("WorkDir", graph.work_dir),
         ];
         let endpoint = status.endpoints.first();
-        let log_path = if spec.host.log.driver == "none" { Default::default() } else { self.paths.log(&spec.id) };
+        // The other drivers' files are their own business.
+        let log_path = if spec.host.log.driver == "json-file" { self.paths.log(&spec) } else { Default::default() };
         Ok(ContainerDetails {
             networks: self.networks_of(&spec, &status),
             ports: ports_of(&spec, &status),

@@ -85,24 +85,53 @@ fn thorough(line: &[u8], query: &Query, out: &mut Vec<u8>) -> Decoded {
     let Ok(line) = serde_json::from_slice::<Line>(line) else { return Decoded::Skipped };
     let stream = if line.stream == "stderr" { Stream::Stderr } else { Stream::Stdout };
     let time = line.time.as_deref().and_then(|text| Timestamp::parse(text.as_bytes()));
-    if let Some(other) = filter(query, stream, time) {
+    let mut details = Vec::new();
+    if query.details {
+        write_details(&line.attrs, &mut details);
+    }
+    show(&Shown { stream, time, text: line.log.as_bytes(), newline: false, details: &details }, query, out)
+}
+
+/// An entry of whatever format, taken apart.
+pub(crate) struct Shown<'a> {
+    pub(crate) stream: Stream,
+    pub(crate) time: Option<Timestamp>,
+    pub(crate) text: &'a [u8],
+    /// A newline follows the text.
+    pub(crate) newline: bool,
+    /// Escaped attributes.
+    pub(crate) details: &'a [u8],
+}
+
+/// Appends what the query wants of an entry.
+pub(crate) fn show(entry: &Shown<'_>, query: &Query, out: &mut Vec<u8>) -> Decoded {
+    if let Some(other) = filter(query, entry.stream, entry.time) {
         return other;
     }
     let before = out.len();
     out.resize(before + if query.framed { frame::HEADER } else { 0 }, 0);
     if query.timestamps {
-        time.unwrap_or_default().write_fixed(out);
+        entry.time.unwrap_or_default().write_fixed(out);
         out.push(b' ');
     }
     if query.details {
-        write_details(&line.attrs, out);
+        out.extend_from_slice(entry.details);
         out.push(b' ');
     }
-    out.extend_from_slice(line.log.as_bytes());
+    out.extend_from_slice(entry.text);
+    if entry.newline {
+        out.push(b'\n');
+    }
     if query.framed {
-        frame::fill_header(&mut out[before..], stream);
+        frame::fill_header(&mut out[before..], entry.stream);
     }
     Decoded::Written
+}
+
+/// The time of a line, whatever else stands in it.
+pub(crate) fn time(line: &[u8]) -> Option<Timestamp> {
+    let line = serde_json::from_slice::<Line>(line).ok()?;
+    Timestamp::parse(line.time?.as_bytes())
 }
 
 fn filter(query: &Query, stream: Stream, time: Option<Timestamp>) -> Option<Decoded> {

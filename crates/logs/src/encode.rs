@@ -6,10 +6,8 @@
 use std::collections::BTreeMap;
 
 use crate::query::Stream;
+use crate::splitter::Splitter;
 use crate::timestamp::Timestamp;
-
-/// A line longer than this is recorded in pieces; only the last one has the newline.
-pub(crate) const PIECE: usize = 16 * 1024;
 
 const OPENING: &[u8] = b"{\"log\":\"";
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -19,8 +17,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 pub(crate) struct Encoder {
     /// `,"attrs":{…}` or nothing.
     attrs: Vec<u8>,
-    /// The part of a line that has no newline yet, by stream; less than [`PIECE`] bytes.
-    held: [Vec<u8>; 2],
+    splitter: Splitter,
     /// What follows the text of an entry, for the present stream and time.
     closing: Vec<u8>,
     last_time: Timestamp,
@@ -42,38 +39,22 @@ impl Encoder {
             }
             text.push(b'}');
         }
-        Self { attrs: text, held: [Vec::new(), Vec::new()], closing: Vec::new(), last_time: Timestamp::default() }
+        Self { attrs: text, splitter: Splitter::default(), closing: Vec::new(), last_time: Timestamp::default() }
     }
 
     /// Appends the lines that `bytes` complete to `out`. The time never goes backwards.
-    pub(crate) fn append(&mut self, stream: Stream, mut bytes: &[u8], now: Timestamp, out: &mut Vec<u8>) {
+    pub(crate) fn append(&mut self, stream: Stream, bytes: &[u8], now: Timestamp, out: &mut Vec<u8>) {
         if bytes.is_empty() {
             return;
         }
         self.close_with(stream, now);
-        let held = &mut self.held[stream.index()];
-        if !held.is_empty() {
-            let room = PIECE - held.len();
-            let take = match memchr::memchr(b'\n', &bytes[..room.min(bytes.len())]) {
-                Some(newline) => newline + 1,
-                None => room.min(bytes.len()),
-            };
-            held.extend_from_slice(&bytes[..take]);
-            bytes = &bytes[take..];
-            if held.len() < PIECE && held.last() != Some(&b'\n') {
-                return;
-            }
-            entry(held, &self.closing, out);
-            held.clear();
-        }
-        let rest = whole_lines(bytes, &self.closing, out);
-        held.extend_from_slice(rest);
+        let closing = &self.closing;
+        self.splitter.append(stream, bytes, |text| entry(text, closing, out));
     }
 
     /// Appends what is held of a stream that has ended, without a newline.
     pub(crate) fn finish(&mut self, stream: Stream, now: Timestamp, out: &mut Vec<u8>) {
-        let held = std::mem::take(&mut self.held[stream.index()]);
-        if !held.is_empty() {
+        if let Some(held) = self.splitter.finish(stream) {
             self.close_with(stream, now);
             entry(&held, &self.closing, out);
         }
@@ -81,7 +62,7 @@ impl Encoder {
 
     /// Gives back memory that nothing uses at the moment.
     pub(crate) fn release(&mut self) {
-        self.held.iter_mut().filter(|held| held.is_empty()).for_each(|held| *held = Vec::new());
+        self.splitter.release();
     }
 
     fn close_with(&mut self, stream: Stream, now: Timestamp) {
@@ -94,20 +75,6 @@ impl Encoder {
         self.closing.extend_from_slice(b",\"time\":\"");
         self.last_time.write_nano(&mut self.closing);
         self.closing.extend_from_slice(b"\"}\n");
-    }
-}
-
-/// Writes every whole line (and full piece) and returns the rest, which is shorter than [`PIECE`].
-fn whole_lines<'a>(mut bytes: &'a [u8], closing: &[u8], out: &mut Vec<u8>) -> &'a [u8] {
-    loop {
-        let window = &bytes[..bytes.len().min(PIECE)];
-        let length = match memchr::memchr(b'\n', window) {
-            Some(newline) => newline + 1,
-            None if window.len() == PIECE => PIECE,
-            None => return bytes,
-        };
-        entry(&bytes[..length], closing, out);
-        bytes = &bytes[length..];
     }
 }
 
@@ -190,6 +157,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::splitter::PIECE;
 
     fn encode(pieces: &[&[u8]]) -> String {
         let mut encoder = Encoder::new(&BTreeMap::new());

@@ -44,6 +44,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A collector could not be reached.
+    #[error("dial {address}: {}", dial_failure(cause))]
+    Connect {
+        /// Where, in Go's words.
+        address: String,
+        /// socket(2), connect(2).
+        cause: io::Error,
+    },
     /// The machinery that tells of new lines could not be made.
     #[error("watch log file {path:?}")]
     Watch {
@@ -53,6 +61,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+/// What Go says of a connection that failed.
+fn dial_failure(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return "i/o timeout".to_owned();
+    }
+    let text = error.to_string();
+    let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
+    format!("connect: {}", text.to_lowercase())
 }
 
 impl Kind for Error {

@@ -1,20 +1,16 @@
 //! Reads a log through all its files, from any place, to its end or on and on.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
-
-use crate::decode::{Decoded, decode};
+use crate::decode::Decoded;
 use crate::ending::Ending;
 use crate::error::Error;
-use crate::files;
+use crate::format::Format;
 use crate::query::Query;
+use crate::source::{Source, begin_at_last, identity_at, successors};
 use crate::timestamp::Timestamp;
 use crate::watch::Watch;
 
@@ -38,6 +34,7 @@ pub enum ChunkState {
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
+    format: Format,
     query: Query,
     ending: Option<Arc<Ending>>,
     /// The file being read.
@@ -52,15 +49,6 @@ pub struct Reader {
     ended: bool,
 }
 
-#[derive(Debug)]
-struct Source {
-    file: File,
-    /// Device and inode.
-    identity: (u64, u64),
-    /// Bytes read so far.
-    offset: u64,
-}
-
 // === impl Reader ===
 
 impl Reader {
@@ -70,25 +58,20 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::Open`], [`Error::Read`].
-    pub fn open(path: &Path, query: Query, ending: Option<Arc<Ending>>) -> Result<Self, Error> {
+    pub fn open(path: &Path, format: Format, query: Query, ending: Option<Arc<Ending>>) -> Result<Self, Error> {
         let mut newer = successors(path, None)?;
         if let Some(entries) = query.tail {
-            let files: Vec<File> = newer
-                .iter()
-                .map(|source| source.file.try_clone())
-                .collect::<Result<_, _>>()
-                .map_err(|source| Error::Read { path: path.to_owned(), source })?;
             let failed = |source| Error::Read { path: path.to_owned(), source };
-            let (index, offset) = crate::tail::locate(&files, entries).map_err(failed)?;
-            newer.drain(..index);
-            if let Some(first) = newer.front_mut() {
-                first.seek(offset).map_err(failed)?;
-            }
+            begin_at_last(&mut newer, entries, format).map_err(failed)?;
+        } else if let Some(since) = query.since {
+            let passed = newer.iter().take_while(|source| source.is_before(since)).count();
+            newer.drain(..passed);
         }
         let current = newer.pop_front();
         let path = path.to_owned();
         Ok(Self {
             path,
+            format,
             query,
             ending,
             current,
@@ -119,7 +102,7 @@ impl Reader {
                 self.ended = true;
             }
             if progress? {
-                self.decode_lines(out);
+                self.decode_entries(out);
                 if out.len() > before {
                     return Ok(ChunkState::Data);
                 }
@@ -147,20 +130,31 @@ impl Reader {
             self.buffer.resize(self.buffer.len() + READ, 0);
         }
         let failed = |source| Error::Read { path: self.path.clone(), source };
-        let length = rustix::io::retry_on_intr(|| rustix::io::read(&source.file, &mut self.buffer[self.end..]))
-            .map_err(|errno| failed(errno.into()))?;
-        source.offset += length as u64;
+        let length = source.read(&mut self.buffer[self.end..]).map_err(failed)?;
         self.end += length;
         Ok(length > 0)
     }
 
-    fn decode_lines(&mut self, out: &mut Vec<u8>) {
-        while let Some(newline) = memchr::memchr(b'\n', &self.buffer[self.start..self.end]) {
-            let line = &self.buffer[self.start..self.start + newline];
-            self.start += newline + 1;
-            if decode(line, &self.query, out) == Decoded::PastUntil {
+    fn decode_entries(&mut self, out: &mut Vec<u8>) {
+        while let Some(length) = self.next_entry() {
+            let entry = &self.buffer[self.start..self.start + length];
+            self.start += length;
+            if let Some(source) = self.current.as_mut().filter(|source| source.skip > 0) {
+                source.skip -= 1;
+            } else if self.format.decode(entry, &self.query, out) == Decoded::PastUntil {
                 self.ended = true;
                 return;
+            }
+        }
+    }
+
+    /// The length of the whole entry that comes next. What is no entry is passed over with the rest of what was read.
+    fn next_entry(&mut self) -> Option<usize> {
+        match self.format.entry(&self.buffer[self.start..self.end]) {
+            Ok(length) => length,
+            Err(_) => {
+                self.start = self.end;
+                None
             }
         }
     }
@@ -175,8 +169,12 @@ impl Reader {
                 return Ok(self.current.is_some());
             };
             let failed = |source| Error::Read { path: self.path.clone(), source };
-            if current.file.metadata().map_err(failed)?.len() < current.offset {
-                current.seek(0).map_err(failed)?;
+            let emptied = match current.plain() {
+                Some(file) => file.metadata().map_err(failed)?.len() < current.offset,
+                None => false,
+            };
+            if emptied {
+                current.rewind().map_err(failed)?;
                 (self.start, self.end) = (0, 0);
                 return Ok(true);
             }
@@ -204,7 +202,7 @@ impl Reader {
         let watch = self.watch.get_or_insert_with(Watch::new);
         let mut limit = PATIENCE;
         if let Some(current) = &self.current {
-            if watch.aim(&current.file, current.identity) {
+            if current.plain().is_some_and(|file| watch.aim(file, current.identity)) {
                 return Ok(());
             }
             if identity_at(&self.path) != Some(current.identity) {
@@ -218,48 +216,4 @@ impl Reader {
         let failed = |source| Error::Watch { path: self.path.clone(), source };
         watch.wait(self.ending.as_deref(), limit).map_err(failed)
     }
-}
-
-// === impl Source ===
-
-impl Source {
-    fn seek(&mut self, offset: u64) -> io::Result<()> {
-        self.offset = self.file.seek(SeekFrom::Start(offset))?;
-        Ok(())
-    }
-}
-
-/// Opens the files that are newer than `known` (all without one), oldest first. Looks from the newest to the
-/// oldest because rotation moves files that way: one can be met twice, never missed.
-fn successors(path: &Path, known: Option<(u64, u64)>) -> Result<VecDeque<Source>, Error> {
-    let mut found: VecDeque<Source> = VecDeque::new();
-    let mut missing = 0;
-    for age in 0.. {
-        let aged = files::aged(path, age);
-        let failed = |source| Error::Open { path: aged.clone(), source };
-        let file = match rustix::fs::open(&aged, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            // In the middle of a rotation one name is free while the older ones are taken.
-            Err(rustix::io::Errno::NOENT) if missing == 0 => {
-                missing += 1;
-                continue;
-            }
-            Err(rustix::io::Errno::NOENT) => break,
-            Err(errno) => return Err(failed(errno.into())),
-        };
-        let metadata = file.metadata().map_err(failed)?;
-        let identity = (metadata.dev(), metadata.ino());
-        if known == Some(identity) {
-            break;
-        }
-        if found.front().is_none_or(|source| source.identity != identity) {
-            found.push_front(Source { file, identity, offset: 0 });
-        }
-    }
-    Ok(found)
-}
-
-fn identity_at(path: &Path) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
 }

@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use logs::{ChunkState, Ending, JsonFileOptions, JsonFileWriter, Query, Reader, Stream, Timestamp};
+use logs::{ChunkState, Ending, FileOptions, FileWriter, Format, Query, Reader, Stream, Timestamp};
 
 struct Log {
     directory: tempfile::TempDir,
@@ -28,13 +27,13 @@ impl Log {
         self.directory.path().join(format!("x-json.log.{age}"))
     }
 
-    fn writer(&self, max_size: Option<u64>, max_file: u32) -> JsonFileWriter {
-        let options = JsonFileOptions { path: self.path(), max_size, max_file, attrs: BTreeMap::new() };
-        JsonFileWriter::open(options).unwrap()
+    fn writer(&self, max_size: Option<u64>, max_file: u32) -> FileWriter {
+        let options = FileOptions { max_size, max_file, ..FileOptions::new(self.path(), Format::Json) };
+        FileWriter::open(options).unwrap()
     }
 
     fn read(&self, query: Query) -> String {
-        read_all(Reader::open(&self.path(), query, None).unwrap())
+        read_all(Reader::open(&self.path(), Format::Json, query, None).unwrap())
     }
 }
 
@@ -56,9 +55,9 @@ fn lines(range: std::ops::Range<usize>) -> String {
     range.map(|i| format!("line {i}\n")).collect()
 }
 
-fn write(writer: &mut JsonFileWriter, text: &str) {
+fn write(writer: &mut FileWriter, text: &str) {
     writer.append(Stream::Stdout, text.as_bytes(), Timestamp::now());
-    writer.flush().unwrap();
+    writer.flush(false).unwrap();
 }
 
 #[test]
@@ -71,7 +70,7 @@ fn what_was_written_is_read_and_a_second_run_goes_on() {
     again.append(Stream::Stdout, b"line 10\n", Timestamp::now());
     again.append(Stream::Stderr, b"continued", Timestamp::now());
     again.finish(Stream::Stderr, Timestamp::now());
-    again.flush().unwrap();
+    again.flush(false).unwrap();
     assert_eq!(log.read(raw()), lines(0..11) + "to be continued");
     assert_eq!(log.read(Query { stdout: false, ..raw() }), "to be continued");
 }
@@ -138,7 +137,7 @@ fn since_and_until_choose_by_time() {
         let time = Timestamp(second * 1_000_000_000);
         writer.append(Stream::Stdout, format!("line {second}\n").as_bytes(), time);
     }
-    writer.flush().unwrap();
+    writer.flush(false).unwrap();
     let at = |second: i64| Some(Timestamp(second * 1_000_000_000));
     assert_eq!(log.read(Query { since: at(7), ..raw() }), lines(7..10));
     assert_eq!(log.read(Query { until: at(2), ..raw() }), lines(0..3));
@@ -153,13 +152,13 @@ fn frames_carry_stream_and_length() {
     let mut writer = log.writer(None, 1);
     writer.append(Stream::Stdout, b"out\n", Timestamp(0));
     writer.append(Stream::Stderr, b"error\n", Timestamp(0));
-    writer.flush().unwrap();
+    writer.flush(false).unwrap();
     assert_eq!(log.read(Query::default()), "\u{1}\0\0\0\0\0\0\u{4}out\n\u{2}\0\0\0\0\0\0\u{6}error\n");
 }
 
 fn follow(path: &Path, query: Query, ending: &Arc<Ending>) -> std::thread::JoinHandle<String> {
     let query = Query { follow: true, ..query };
-    let reader = Reader::open(path, query, Some(Arc::clone(ending))).unwrap();
+    let reader = Reader::open(path, Format::Json, query, Some(Arc::clone(ending))).unwrap();
     std::thread::spawn(move || read_all(reader))
 }
 
@@ -187,7 +186,7 @@ fn a_follower_is_told_quickly_and_waits_for_a_log_that_is_not_there() {
     let log = Log::new();
     let ending = Arc::new(Ending::new().unwrap());
     let query = Query { follow: true, ..raw() };
-    let mut reader = Reader::open(&log.path(), query, Some(Arc::clone(&ending))).unwrap();
+    let mut reader = Reader::open(&log.path(), Format::Json, query, Some(Arc::clone(&ending))).unwrap();
     let path = log.path();
     let seen = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&seen);
@@ -226,18 +225,18 @@ fn a_full_disk_keeps_lines_until_there_is_room() {
     let path = mount.join("x-json.log");
     let filler = mount.join("filler");
     std::fs::write(&filler, vec![0; 40 * 1024]).unwrap();
-    let options = JsonFileOptions { path: path.clone(), max_size: None, max_file: 1, attrs: BTreeMap::new() };
-    let mut writer = JsonFileWriter::open(options).unwrap();
+    let options = FileOptions::new(path.clone(), Format::Json);
+    let mut writer = FileWriter::open(options).unwrap();
     let text = lines(0..600);
     writer.append(Stream::Stdout, text.as_bytes(), Timestamp::now());
-    assert!(writer.flush().is_err());
+    assert!(writer.flush(false).is_err());
     assert!(writer.pending() > 0);
     // What does not fit in memory either is dropped whole and counted.
     writer.append(Stream::Stdout, lines(0..100_000).as_bytes(), Timestamp::now());
     assert_eq!(writer.dropped(), 100_000);
     std::fs::remove_file(&filler).unwrap();
-    writer.flush().unwrap();
-    assert_eq!(read_all(Reader::open(&path, raw(), None).unwrap()), text);
+    writer.flush(false).unwrap();
+    assert_eq!(read_all(Reader::open(&path, Format::Json, raw(), None).unwrap()), text);
     drop(writer);
     rustix::mount::unmount(&mount, rustix::mount::UnmountFlags::DETACH).unwrap();
 }

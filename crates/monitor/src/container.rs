@@ -3,14 +3,13 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use logs::{JsonFileOptions, JsonFileWriter};
 use runtime::cgroup::Cgroup;
 use runtime::{CreateRequest, Created, Stdio};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::error::Error;
-use crate::protocol::{LogPlan, StartPlan};
+use crate::protocol::StartPlan;
 use crate::streams::Ends;
 
 /// A container that is set up and not started.
@@ -30,18 +29,6 @@ pub(crate) struct Container {
     pub(crate) cgroup: Option<Cgroup>,
     /// It has its own pid namespace: with the main process every other one is gone.
     pub(crate) own_pids: bool,
-}
-
-/// Opens the container's log.
-pub(crate) fn open_log(plan: &LogPlan) -> Result<Option<JsonFileWriter>, Error> {
-    match plan {
-        LogPlan::None => Ok(None),
-        LogPlan::JsonFile { path, max_size, max_file, attrs } => {
-            let options =
-                JsonFileOptions { path: path.clone(), max_size: *max_size, max_file: *max_file, attrs: attrs.clone() };
-            JsonFileWriter::open(options).map(Some).map_err(Error::Log)
-        }
-    }
 }
 
 /// Makes the container up to the point where it waits for [`Created::start`].

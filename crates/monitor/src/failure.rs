@@ -10,6 +10,10 @@ use crate::protocol::{Failure, FailureKind, Phase};
 pub(crate) fn failure(phase: Phase, error: &Error) -> Failure {
     match error {
         Error::Runtime(error) => runtime_failure(phase, error),
+        Error::Log(error) => {
+            let message = format!("failed to initialize logging driver: {}", chain(error));
+            Failure { phase, kind: FailureKind::Log, exit_status: 128, message }
+        }
         other => {
             let invalid = other.kind() == types::ErrorKind::InvalidParameter;
             let kind = if invalid { FailureKind::Invalid } else { FailureKind::System };
@@ -66,7 +70,7 @@ mod tests {
         let told = failure(Phase::Prepare, &error);
         assert_eq!(
             told.message,
-            "monitor: container log: open log file \"/x/log\": No space left on device (os error 28)"
+            "failed to initialize logging driver: open log file \"/x/log\": No space left on device (os error 28)"
         );
     }
 }

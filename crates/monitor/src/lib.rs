@@ -16,6 +16,7 @@ mod output;
 mod packet;
 mod poller;
 pub mod protocol;
+mod recording;
 mod requests;
 mod run;
 mod stdin;

@@ -29,8 +29,8 @@ pub(crate) struct Monitor {
     pub(crate) connections: Connections,
     pub(crate) execs: Execs,
     pub(crate) stage: Stage,
-    /// Closed with the process itself: see where it is opened.
-    _mount_namespace: Option<File>,
+    /// Closed when nobody waits for us any more: see where it is opened.
+    pub(crate) mount_namespace: Option<File>,
 }
 
 // === impl Monitor ===
@@ -55,7 +55,7 @@ impl Monitor {
             connections: Connections::default(),
             execs: Execs::default(),
             stage: Stage::Running,
-            _mount_namespace: mount_namespace,
+            mount_namespace,
         }
     }
 
@@ -93,7 +93,7 @@ impl Monitor {
             for (token, flags) in &events {
                 self.dispatch(*token, *flags);
             }
-            self.streams.flush_log();
+            self.streams.flush_log(&self.poller);
         }
     }
 
@@ -129,6 +129,7 @@ impl Monitor {
             Token::Stdin => self.streams.stdin_ready(&self.poller),
             Token::Client(id) => self.streams.client_ready(id, flags, &self.poller),
             Token::Console(id) => self.execs.discard(id, &self.poller),
+            Token::Log => self.streams.log_ready(&self.poller),
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) enum Token {
     Client(u32),
     /// The terminal of an exec whose daemon is gone.
     Console(u32),
+    /// The connection to the log's collector.
+    Log,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Token {
             Self::Stdin => (4, 0),
             Self::Client(id) => (5, id),
             Self::Console(id) => (6, id),
+            Self::Log => (7, 0),
         };
         (kind << 32) | u64::from(id)
     }
@@ -102,6 +105,7 @@ impl Token {
             4 => Self::Stdin,
             5 => Self::Client(id),
             6 => Self::Console(id),
+            7 => Self::Log,
             _ => return None,
         })
     }
@@ -122,6 +126,7 @@ mod tests {
             Token::Stdin,
             Token::Client(u32::MAX),
             Token::Console(0),
+            Token::Log,
         ] {
             assert_eq!(Token::from_number(token.to_number()), Some(token));
         }

@@ -29,10 +29,10 @@
 //! container's stdin. The end of the client's bytes closes the container's stdin when `stdin_once` is set.
 //! The daemon kills, pauses and measures containers itself (`runtime::cgroup`, pidfd): there is no request.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use base64::Engine as _;
+pub use logs::LogPlan;
 use runtime::spec::{Process, Spec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -59,7 +59,8 @@ pub struct StartPlan {
     pub seccomp: Option<Filter>,
     /// The root file system, mounted inside the container's own mount namespace.
     pub rootfs: RootfsPlan,
-    /// Where the output is recorded.
+    /// Where the output is recorded; the monitor writes and sends it itself.
+    #[serde(default)]
     pub log: LogPlan,
     /// Gives the container a terminal.
     pub tty: bool,
@@ -88,27 +89,6 @@ pub struct RootfsPlan {
     /// Performed in order, first.
     #[serde(default)]
     pub mounts: Vec<types::Mount>,
-}
-
-/// The log driver, as far as the monitor writes the log itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogPlan {
-    /// Docker's `json-file`.
-    JsonFile {
-        /// The file written to; older ones get `.1`, `.2`, … appended.
-        path: PathBuf,
-        /// A file that has reached this many bytes is rotated before the next line.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        max_size: Option<u64>,
-        /// The number of files kept, at least 1 (which truncates instead of renaming).
-        max_file: u32,
-        /// Labels and variables written with every line (`--log-opt labels=…`), shown by `logs --details`.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        attrs: BTreeMap<String, String>,
-    },
-    /// Nothing is recorded.
-    None,
 }
 
 /// The streams a client wants.
@@ -248,6 +228,8 @@ pub enum FailureKind {
     User,
     /// A mount could not be made.
     Mount,
+    /// The log could not be opened, or its collector not be reached.
+    Log,
     /// The request contradicts itself or the state (400, 409).
     Invalid,
     /// Anything else.

@@ -22,6 +22,11 @@ use crate::streams::Streams;
 /// [`crate::client::spawn`]). To be called first in a program, with one thread.
 #[must_use]
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == logs::compress::COMMAND) {
+        let compressed = logs::compress::main(&arguments.collect::<Vec<_>>());
+        return if compressed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     sys::allocator::keep_little();
     let result = prepare().and_then(|(socket, signals)| serve(socket, signals));
     match result {
@@ -143,7 +148,7 @@ fn set_up(plan: &StartPlan, signals: &SignalFd) -> Result<(Poller, SeqPacketList
         .map_err(|source| Error::Record { path, source })?;
     let poller = Poller::new().map_err(Error::Loop)?;
     Monitor::watch(&poller, signals, &listener).map_err(Error::Loop)?;
-    let log = container::open_log(&plan.log)?;
+    let log = logs::Log::open(plan.log.clone()).map_err(Error::Log)?;
     Ok((poller, listener, Streams::new(plan.tty, plan.stdin_once, log)))
 }
 

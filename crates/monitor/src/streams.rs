@@ -6,7 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use logs::{JsonFileWriter, Stream, Timestamp};
+use logs::{Log, Stream, Timestamp};
 use rustix::event::epoll::EventFlags;
 
 use crate::attached::{self, Attached};
@@ -21,8 +21,6 @@ const SMALL: usize = 16 * 1024;
 const LARGE: usize = 256 * 1024;
 /// Buffers are given back after so much silence.
 const IDLE: Duration = Duration::from_millis(500);
-/// A log that cannot be written is tried again after this time.
-const LOG_RETRY: Duration = Duration::from_secs(1);
 /// The most input taken from a client at a time, in bytes.
 const INPUT: usize = 8 * 1024;
 
@@ -31,14 +29,18 @@ pub(crate) struct Streams {
     tty: bool,
     stdin_once: bool,
     outputs: Vec<Output>,
-    log: Option<JsonFileWriter>,
+    pub(crate) log: Option<Log>,
     clients: Vec<Attached>,
     next_client: u32,
     stdin: Stdin,
     buffer: Vec<u8>,
-    /// The outputs are not read because a client is behind.
+    /// The outputs are not read because a client or the log is behind.
     held: bool,
-    log_retry: Option<Instant>,
+    /// The log's connection as the poller knows it: which, and whether it is to be writable.
+    pub(crate) log_watched: Option<(u32, bool)>,
+    /// The container has ended: its last output is recorded whatever is behind.
+    pub(crate) ending: bool,
+    pub(crate) log_retry: Option<Instant>,
     /// When to give the buffers back; `None` when that is done.
     idle_at: Option<Instant>,
 }
@@ -55,7 +57,7 @@ pub(crate) struct Ends {
 // === impl Streams ===
 
 impl Streams {
-    pub(crate) fn new(tty: bool, stdin_once: bool, log: Option<JsonFileWriter>) -> Self {
+    pub(crate) fn new(tty: bool, stdin_once: bool, log: Option<Log>) -> Self {
         Self {
             tty,
             stdin_once,
@@ -66,6 +68,8 @@ impl Streams {
             stdin: Stdin::default(),
             buffer: Vec::new(),
             held: false,
+            log_watched: None,
+            ending: false,
             log_retry: None,
             idle_at: None,
         }
@@ -174,25 +178,10 @@ impl Streams {
         self.watch_clients(poller);
     }
 
-    /// Writes the log's batch; once per round of the loop.
-    pub(crate) fn flush_log(&mut self) {
-        let Some(log) = &mut self.log else { return };
-        if log.pending() > 0 && self.log_retry.is_none_or(|at| at <= Instant::now()) {
-            // A full disk must not end the container: the lines are kept and tried again.
-            let failed = matches!(log.flush(), Err(logs::Error::Write { .. }));
-            self.log_retry = failed.then(|| Instant::now() + LOG_RETRY);
-        }
-    }
-
-    /// Writes the log's batch without regard for earlier failures; true when nothing is left to write.
-    pub(crate) fn flush_log_now(&mut self) -> bool {
-        self.log_retry = None;
-        self.flush_log();
-        self.log.as_ref().is_none_or(|log| log.pending() == 0)
-    }
-
     /// The container has ended: a terminal that was closed inside is read for the last time.
     pub(crate) fn end_terminal(&mut self, poller: &Poller) {
+        self.ending = true;
+        self.hold(poller);
         for output in &mut self.outputs {
             output.again = None;
             output.poll(!self.held, poller);
@@ -201,9 +190,9 @@ impl Streams {
 
     /// When [`Self::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let late = self.held.then(|| self.clients.iter().filter_map(Attached::deadline).min()).flatten();
+        let late = self.held.then(|| self.client_deadline()).flatten();
         let again = self.outputs.iter().filter_map(|output| output.again).min();
-        [late, again, self.log_retry, self.idle_at].into_iter().flatten().min()
+        [late, again, self.log_deadline(), self.idle_at].into_iter().flatten().min()
     }
 
     /// Does what is due: looks at closed terminals again, gives up stalled clients, frees idle buffers.
@@ -312,8 +301,14 @@ impl Streams {
                 client.interest = interest;
             }
         }
+        self.hold(poller);
+    }
+
+    /// Stops reading the container's output while somebody is too far behind.
+    pub(crate) fn hold(&mut self, poller: &Poller) {
         let limit = if self.held { attached::LOW_WATER } else { attached::HIGH_WATER };
-        let held = self.clients.iter().any(|client| client.waiting() > limit);
+        let full = !self.ending && self.log.as_ref().is_some_and(Log::is_full);
+        let held = full || self.clients.iter().any(|client| client.waiting() > limit);
         if held != self.held {
             self.held = held;
             for output in self.outputs.iter_mut().filter(|output| output.again.is_none()) {

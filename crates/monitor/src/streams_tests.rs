@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -10,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use logs::{JsonFileOptions, JsonFileWriter};
+use logs::{FileOptions, Format, Log, LogPlan};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::poller::{Poller, Token};
@@ -35,9 +34,9 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let log = path.clone();
-        let options = JsonFileOptions { path, max_size: None, max_file: 1, attrs: BTreeMap::new() };
+        let plan = LogPlan { file: Some(FileOptions::new(path, Format::Json)), ..LogPlan::default() };
         let poller = Poller::new().unwrap();
-        let mut streams = Streams::new(tty, stdin_once, Some(JsonFileWriter::open(options).unwrap()));
+        let mut streams = Streams::new(tty, stdin_once, Log::open(plan).unwrap());
         let pipe = || pipe_with(PipeFlags::CLOEXEC).unwrap();
         let ((stdin, input), (output, stdout), (errors, stderr)) = (pipe(), pipe(), pipe());
         for fd in [&input, &output, &errors] {
@@ -70,7 +69,7 @@ impl Bench {
                     other => panic!("{other:?}"),
                 }
             }
-            self.streams.flush_log();
+            self.streams.flush_log(&self.poller);
         }
     }
 
@@ -116,7 +115,7 @@ fn output_goes_to_the_log_and_to_clients_in_frames() {
     (bench.stdout, bench.stderr) = (None, None);
     bench.turn();
     assert!(bench.streams.outputs_closed());
-    bench.streams.flush_log();
+    bench.streams.flush_log(&bench.poller);
     assert!(bench.log().contains("{\"log\":\"err\",\"stream\":\"stderr\""), "the unfinished line is recorded");
 }
 

@@ -14,6 +14,8 @@ use crate::protocol::{CONTROL_SOCKET, EXIT_RECORD, ExitRecord, MONITOR_RECORD, R
 /// How long the output is still read when somebody outside the container keeps it open, and how long
 /// execs that are being killed may take.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long a collector may take for what the container wrote last, as with Docker.
+const COLLECTOR: Duration = Duration::from_secs(10);
 /// A log that cannot be written holds the end up for ten times this long.
 const LOG_PAUSE: Duration = Duration::from_millis(100);
 
@@ -31,6 +33,8 @@ pub(crate) enum Stage {
     /// The record is written and everybody was told; slow readers get what is theirs.
     Leaving {
         record: ExitRecord,
+        /// The collector of the log is not waited for any longer.
+        patience: Instant,
     },
 }
 
@@ -43,7 +47,7 @@ impl Stage {
 
     pub(crate) fn record(&self) -> Option<&ExitRecord> {
         match self {
-            Self::Leaving { record } => Some(record),
+            Self::Leaving { record, .. } => Some(record),
             _ => None,
         }
     }
@@ -62,6 +66,8 @@ impl Monitor {
             } else if let Some(exec) = self.execs.take(pid) {
                 let event = Reply::ExecExited { exec_id: exec.exec_id, code };
                 self.connections.announce(&event, Some(exec.asker), &self.poller);
+            } else {
+                self.streams.log_child_ended(pid);
             }
         }
     }
@@ -72,15 +78,15 @@ impl Monitor {
             if now >= until {
                 self.streams.abandon_outputs(&self.poller);
             }
-            if self.streams.outputs_closed() && (self.execs.is_empty() || now >= until) {
+            let busy = !self.execs.is_empty() || self.streams.log_waits();
+            if self.streams.outputs_closed() && (!busy || now >= until) {
                 self.finish(code, signal, finished)?;
             }
         }
-        if !matches!(self.stage, Stage::Leaving { .. }) {
-            return Ok(false);
-        }
+        let Stage::Leaving { patience, .. } = self.stage else { return Ok(false) };
         self.streams.drop_stalled(now, 0, &self.poller);
-        Ok(self.streams.clients_served() && self.connections.all_sent())
+        let recorded = self.streams.log_sent() || now >= patience;
+        Ok(recorded && self.streams.clients_served() && self.connections.all_sent())
     }
 
     /// When [`Self::advance`] has to be called even if nothing happens.
@@ -88,7 +94,10 @@ impl Monitor {
         match &self.stage {
             Stage::Running => None,
             Stage::Draining { until, .. } => Some(*until),
-            Stage::Leaving { .. } => self.streams.client_deadline(),
+            Stage::Leaving { patience, .. } => {
+                let collector = (!self.streams.log_sent()).then_some(*patience);
+                self.streams.client_deadline().into_iter().chain(collector).min()
+            }
         }
     }
 
@@ -107,7 +116,7 @@ impl Monitor {
     /// at once, and must not meet its old control group or socket.
     fn finish(&mut self, code: i32, signal: Option<i32>, finished: Timestamp) -> Result<(), Error> {
         for _ in 0..10 {
-            if self.streams.flush_log_now() {
+            if self.streams.flush_log_now(&self.poller) {
                 break;
             }
             std::thread::sleep(LOG_PAUSE);
@@ -125,7 +134,11 @@ impl Monitor {
             let _ = std::fs::remove_file(self.run_dir.join(name));
         }
         self.announce_end(&record);
-        self.stage = Stage::Leaving { record };
+        if !self.streams.log_sent() {
+            // What is sent to a collector now must not keep the root file system mounted.
+            self.mount_namespace = None;
+        }
+        self.stage = Stage::Leaving { record, patience: Instant::now() + COLLECTOR };
         Ok(())
     }
 }

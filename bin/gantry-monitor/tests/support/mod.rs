@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code)]
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -61,7 +60,7 @@ impl Bundle {
 
     pub fn logged(&self) -> String {
         let query = logs::Query { framed: false, ..logs::Query::default() };
-        let mut reader = logs::Reader::open(&self.log(), query, None).unwrap();
+        let mut reader = logs::Reader::open(&self.log(), logs::Format::Json, query, None).unwrap();
         let mut out = Vec::new();
         while reader.next_chunk(&mut out).unwrap() == logs::ChunkState::Data {}
         String::from_utf8(out).unwrap()
@@ -87,7 +86,7 @@ impl Bundle {
             spec,
             seccomp: None,
             rootfs: RootfsPlan { path: self.directory.path().join("rootfs"), mounts: Vec::new() },
-            log: LogPlan::JsonFile { path: self.log(), max_size: None, max_file: 1, attrs: BTreeMap::new() },
+            log: LogPlan { file: Some(logs::FileOptions::new(self.log(), logs::Format::Json)), ..LogPlan::default() },
             tty: false,
             size: (0, 0),
             open_stdin: false,

@@ -124,12 +124,7 @@ pub(super) fn plan(
         }
         config.working_dir = normalise(&config.working_dir);
     }
-    if host.log.driver.is_empty() {
-        host.log.driver.clone_from(&defaults.log.driver);
-        if host.log.options.is_empty() {
-            host.log.options.clone_from(&defaults.log.options);
-        }
-    }
+    crate::log::complete(&mut host.log, &defaults.log);
     let warnings = validate::check(&config, &mut host, defaults.cpus)?;
     if defaults.remapped {
         crate::start::check_user_namespace(&host)?;

@@ -4,16 +4,13 @@ use crate::error::{Error, Invalid};
 use crate::limits;
 use crate::model::{ContainerConfig, HostConfig, NetworkMode, OnUnhealthy, Resources, RestartPolicy};
 
-const LOG_OPTIONS: [&str; 8] =
-    ["max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag"];
-
 /// Checks the merged configuration, completes what depends on other settings, and returns warnings.
 pub(super) fn check(config: &ContainerConfig, host: &mut HostConfig, cpus: usize) -> Result<Vec<String>, Error> {
     let warnings = limits::check(&mut host.resources, cpus, false)?;
     complete_resources(&mut host.resources);
     check_network(config, host)?;
     check_on_unhealthy(config, host)?;
-    check_log(host)?;
+    crate::log::check(&host.log)?;
     if host.auto_remove && host.restart_policy != RestartPolicy::No {
         return Err(Invalid::Conflict("cannot create container with both a restart policy and AutoRemove").into());
     }
@@ -78,22 +75,6 @@ fn check_on_unhealthy(config: &ContainerConfig, host: &HostConfig) -> Result<(),
     }
 }
 
-fn check_log(host: &HostConfig) -> Result<(), Error> {
-    match host.log.driver.as_str() {
-        "json-file" => {}
-        "none" if host.log.options.is_empty() => return Ok(()),
-        "none" => return Err(Invalid::Conflict("log options and the none log driver").into()),
-        other => return Err(Invalid::LogDriver(other.to_owned()).into()),
-    }
-    for option in host.log.options.keys() {
-        if !LOG_OPTIONS.contains(&option.as_str()) {
-            return Err(Invalid::LogOption(option.clone(), host.log.driver.clone()).into());
-        }
-    }
-    crate::log_options::parse(&host.log)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,12 +90,5 @@ mod tests {
         host.resources.memory = 64 << 20;
         assert_eq!(text(&mut host), "");
         assert_eq!(host.resources.memory_swap, 128 << 20);
-    }
-
-    #[test]
-    fn unknown_log_drivers_and_options_are_refused() {
-        let mut host = HostConfig::default();
-        host.log.options.insert("nope".to_owned(), String::new());
-        assert_eq!(text(&mut host), "unknown log opt 'nope' for json-file log driver");
     }
 }

@@ -24,9 +24,7 @@ use std::process::Child;
 use std::sync::Arc;
 
 use monitor::client::Spawned;
-use monitor::protocol::{
-    self, AttachOptions, Failure, FailureKind, Filter, LogPlan, Reply, Request, RootfsPlan, StartPlan,
-};
+use monitor::protocol::{self, AttachOptions, Failure, FailureKind, Filter, Reply, Request, RootfsPlan, StartPlan};
 use network::EndpointRecord;
 use sys::seqpacket::SeqPacket;
 use types::ErrorKind;
@@ -34,7 +32,6 @@ use types::ErrorKind;
 use crate::container::{Container, Status};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::log_options;
 use crate::model::ContainerSpec;
 use crate::undo::Undo;
 
@@ -76,6 +73,7 @@ pub(crate) fn start(
     // They must run: nothing is made otherwise.
     let linked = engine.linked(&status)?;
     let spec = &*with_links(engine, container.current_spec(), &status);
+    let log = crate::log::plan(engine, spec, &container.name())?;
     let mut undo = Undo::default();
     let rootfs = engine.store.rootfs(&spec.id)?;
     let observed = observe::observe(engine, spec, &rootfs)?;
@@ -101,7 +99,7 @@ pub(crate) fn start(
         spec: oci,
         seccomp: filter.map(|filter| Filter(filter.to_vec())),
         rootfs: RootfsPlan { mounts: rootfs_mounts, path: rootfs.target },
-        log: log_plan(engine, spec)?,
+        log,
         tty: spec.config.tty,
         size: spec.host.console_size,
         open_stdin: spec.config.open_stdin,
@@ -148,6 +146,7 @@ fn hand_over(
     protocol::send(socket, &Request::Start(Box::new(plan)), &descriptors).map_err(gone)?;
     match protocol::receive::<Reply>(socket, &mut Vec::new()).map_err(gone)?.0 {
         Reply::Started { pid, start_time } => Ok((pid, start_time)),
+        Reply::Failed(failure) if failure.kind == FailureKind::Log => Err(Error::LogDriver(failure.message)),
         Reply::Failed(failure) => Err(start_failure(failure)),
         Reply::Error { message } => Err(Error::Monitor(message)),
         _ => Err(Error::MonitorGone(spec.id.to_string())),
@@ -170,21 +169,8 @@ fn classify(kind: FailureKind) -> (i32, ErrorKind) {
         FailureKind::CommandNotFound => (127, ErrorKind::InvalidParameter),
         FailureKind::NotExecutable => (126, ErrorKind::InvalidParameter),
         FailureKind::User | FailureKind::Invalid => (128, ErrorKind::InvalidParameter),
-        FailureKind::Mount | FailureKind::System => (128, ErrorKind::System),
+        FailureKind::Mount | FailureKind::Log | FailureKind::System => (128, ErrorKind::System),
     }
-}
-
-fn log_plan(engine: &Engine, spec: &ContainerSpec) -> Result<LogPlan, Error> {
-    if spec.host.log.driver == "none" {
-        return Ok(LogPlan::None);
-    }
-    let options = log_options::parse(&spec.host.log)?;
-    Ok(LogPlan::JsonFile {
-        path: engine.paths.log(&spec.id),
-        max_size: options.max_size,
-        max_file: options.max_file,
-        attrs: log_options::attributes(spec),
-    })
 }
 
 /// Removes a monitor's run directory; none is fine.

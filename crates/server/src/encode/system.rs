@@ -162,7 +162,7 @@ fn plugins() -> Plugins {
         volume: words(&["local"]),
         network: words(&["bridge", "host", "null"]),
         authorization: None,
-        log: words(&["json-file"]),
+        log: words(&engine::LOG_DRIVERS),
     }
 }
 
