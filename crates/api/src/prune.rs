@@ -20,6 +20,12 @@ wire! {
         pub networks_deleted: Option<Vec<String>>,
     }
 
+    /// `BuildPruneResponse`.
+    pub struct BuildCache {
+        pub caches_deleted: Option<Vec<String>>,
+        pub space_reclaimed: u64,
+    }
+
     /// `VolumePruneResponse`.
     pub struct Volumes {
         pub volumes_deleted: Vec<String>,

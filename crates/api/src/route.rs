@@ -80,10 +80,16 @@ pub enum Operation {
     NetworkConnect,
     NetworkDisconnect,
     NetworkPrune,
+    PluginList,
+    /// Any question about one plugin: there are none.
+    PluginOther,
+    BuildPrune,
     /// Part of a swarm, which this engine never joins: 503.
     Swarm,
     /// Saving and restoring processes, which this engine does not do: 501.
     Checkpoint,
+    /// Leaving a swarm that this engine is not part of.
+    SwarmLeave,
     /// Known to Docker, not offered by this engine: 501.
     Unsupported,
 }
@@ -97,7 +103,7 @@ pub struct Route {
     pub path: &'static str,
     /// Meaning.
     pub operation: Operation,
-    /// First API version that has it.
+    /// First API version whose reference names it. As in Docker, the paths of older versions lead there too.
     pub since: ApiVersion,
 }
 
@@ -169,7 +175,7 @@ pub const ROUTES: &[Route] = &[
     since(30, Get, "/distribution/{name*}/json", O::Distribution),
     row(Post,   "/auth",                         O::Auth),
     row(Post,   "/build",                        O::Unsupported),
-    since(31, Post, "/build/prune",              O::Unsupported),
+    since(31, Post, "/build/prune",              O::BuildPrune),
     since(39, Post, "/build/cancel",             O::Unsupported),
     since(31, Post, "/session",                  O::Unsupported),
     since(39, Post, "/grpc",                     O::Unsupported),
@@ -195,6 +201,7 @@ pub const ROUTES: &[Route] = &[
     row(Post,   "/swarm/join",                   O::Unsupported),
     row(Get,    "/swarm",                        O::Swarm),
     row(Get,    "/swarm/unlockkey",              O::Swarm),
+    row(Post,   "/swarm/leave",                  O::SwarmLeave),
     row(Post,   "/swarm/{action}",               O::Swarm),
     row(Get,    "/services",                     O::Swarm),
     row(Get,    "/services/{id*}",               O::Swarm),
@@ -214,10 +221,17 @@ pub const ROUTES: &[Route] = &[
     since(30, Get,    "/configs/{id*}",          O::Swarm),
     since(30, Post,   "/configs/{id*}",          O::Swarm),
     since(30, Delete, "/configs/{id*}",          O::Swarm),
-    since(25, Get,    "/plugins",                O::Unsupported),
-    since(25, Get,    "/plugins/{name*}",        O::Unsupported),
-    since(25, Post,   "/plugins/{name*}",        O::Unsupported),
-    since(25, Delete, "/plugins/{name*}",        O::Unsupported),
+    since(25, Get,    "/plugins",                O::PluginList),
+    since(25, Get,    "/plugins/privileges",     O::Unsupported),
+    since(25, Post,   "/plugins/pull",           O::Unsupported),
+    since(25, Post,   "/plugins/create",         O::Unsupported),
+    since(25, Get,    "/plugins/{name*}/json",   O::PluginOther),
+    since(25, Post,   "/plugins/{name*}/enable", O::PluginOther),
+    since(25, Post,   "/plugins/{name*}/disable", O::PluginOther),
+    since(25, Post,   "/plugins/{name*}/upgrade", O::PluginOther),
+    since(25, Post,   "/plugins/{name*}/push",   O::PluginOther),
+    since(25, Post,   "/plugins/{name*}/set",    O::PluginOther),
+    since(25, Delete, "/plugins/{name*}",        O::PluginOther),
 ];
 
 /// A path that found its route.
@@ -238,8 +252,7 @@ pub struct Found<'a> {
 pub fn find(method: Method, path: &str) -> Result<Option<Found<'_>>, VersionError> {
     let (version, path) = split_version(path)?;
     let found = ROUTES.iter().find_map(|route| {
-        let matches = route.method == method && route.since <= version;
-        let parameter = if matches { match_pattern(route.path, path)? } else { return None };
+        let parameter = if route.method == method { match_pattern(route.path, path)? } else { return None };
         Some(Found { route, version, parameter })
     });
     Ok(found)
@@ -288,7 +301,6 @@ mod tests {
             (Post, "/containers/json"),
             (Get, "/containers//json"),
             (Get, "/containers/a/b/json"),
-            (Get, "/v1.24/system/df"),
             (Get, "/vnothing/info"),
             (Get, "/"),
         ] {

@@ -18,8 +18,8 @@ pub enum VersionError {
 impl ApiVersion {
     /// The newest version this engine speaks, and the one an unversioned path means.
     pub const MAXIMUM: Self = Self(51);
-    /// The oldest version this engine speaks.
-    pub const MINIMUM: Self = Self(24);
+    /// The oldest version this engine speaks: what the web consoles of Docker's early years ask for.
+    pub const MINIMUM: Self = Self(12);
 
     /// Parses the digits behind `/v`, for example `1.41`. `None` when the text is not a version at all.
     ///
@@ -79,8 +79,8 @@ mod tests {
             ("1.52", "client version 1.52 is too new. Maximum supported API version is 1.51"),
             ("2.0", "client version 2.0 is too new. Maximum supported API version is 1.51"),
             (
-                "1.12",
-                "client version 1.12 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version",
+                "1.11",
+                "client version 1.11 is too old. Minimum supported API version is 1.12, please upgrade your client to a newer version",
             ),
         ] {
             let refused = ApiVersion::parse(text).and_then(Result::err).map(|error| error.to_string());

@@ -445,6 +445,7 @@ impl Kind for Error {
             Self::NoSuchContainer(_) | Self::NoSuchEndpoint(_) | Self::NoSuchExec(_) | Self::NoSuchPath { .. } => {
                 ErrorKind::NotFound
             }
+            Self::Invalid(Invalid::JoinStopped(_)) => ErrorKind::Conflict,
             Self::AmbiguousPrefix(_)
             | Self::InvalidName(_)
             | Self::SameName

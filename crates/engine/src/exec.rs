@@ -300,6 +300,10 @@ impl Engine {
     pub async fn exec_resize(&self, id: &str, rows: u16, cols: u16) -> Result<(), Error> {
         let entry = self.execs.find(id)?;
         let container = self.containers.by_id(&entry.container).ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
+        // As in Docker, what has no terminal takes any size.
+        if !entry.config.tty && matches!(*entry.progress.borrow(), Progress::Running { .. }) {
+            return Ok(());
+        }
         container.ask(|reply| Command::ResizeExec(entry.id.to_string(), rows, cols, reply)).await
     }
 }

@@ -79,7 +79,9 @@ impl Engine {
     /// As `stop` and `start`, but one that does not run is simply started.
     pub async fn restart(&self, name: &str, options: StopOptions) -> Result<(), Error> {
         let container = self.containers.find(name)?;
-        self.stop_running(&container, options).await?;
+        if self.stop_running(&container, options).await? {
+            self.container_event(&container, "stop", &[]);
+        }
         container.ask(|reply| Command::Start(StartKind::User, reply)).await?;
         self.container_event(&container, "restart", &[]);
         Ok(())

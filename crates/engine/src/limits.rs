@@ -18,7 +18,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 pub(crate) fn check(limits: &mut Resources, cpus: usize, update: bool) -> Result<Vec<String>, Error> {
     let mut warnings = Vec::new();
     check_memory(limits, update)?;
-    check_oom(limits, &mut warnings);
+    check_oom(limits, update, &mut warnings);
     check_processors(limits, cpus)?;
     check_placement(limits)?;
     drop_unknown_weights(limits, &mut warnings);
@@ -46,11 +46,15 @@ fn check_memory(limits: &Resources, update: bool) -> Result<(), Invalid> {
 }
 
 /// Version 2 has neither a switch for the killer nor a swappiness for each group.
-fn check_oom(limits: &mut Resources, warnings: &mut Vec<String>) {
+fn check_oom(limits: &mut Resources, update: bool, warnings: &mut Vec<String>) {
     let lacks = |file: &str| !Path::new(CGROUPS).join("memory").join(file).exists();
     if limits.memory_swappiness.is_some() && lacks("memory.swappiness") {
         warnings.push("Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory swappiness discarded.".to_owned());
         limits.memory_swappiness = None;
+    }
+    if limits.oom_kill_disable.is_none() && !update && !lacks("memory.oom_control") {
+        // Docker says so wherever it could be otherwise.
+        limits.oom_kill_disable = Some(false);
     }
     if limits.oom_kill_disable == Some(true) {
         if lacks("memory.oom_control") {

@@ -34,6 +34,23 @@ impl Engine {
         self.publish(EventKind::Volume, action, name, attributes);
     }
 
+    /// Tells that a run of a container uses its volumes now, or that it no longer does.
+    pub(crate) fn volumes_in_use(&self, container: &Container, mounted: bool) {
+        let volumes = container.spec.mounts.iter().filter(|point| point.kind == "volume");
+        for point in volumes {
+            let mut attributes = vec![("driver", "local".to_owned()), ("container", container.spec.id.to_string())];
+            if mounted {
+                attributes.extend([
+                    ("destination", point.destination.clone()),
+                    ("read/write", point.rw.to_string()),
+                    ("propagation", point.propagation.clone()),
+                ]);
+            }
+            let attributes = attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            self.publish(EventKind::Volume, if mounted { "mount" } else { "unmount" }, &point.name, attributes);
+        }
+    }
+
     /// Tells everybody who listens.
     pub(crate) fn publish(&self, kind: EventKind, action: &str, actor: &str, attributes: BTreeMap<String, String>) {
         let (action, actor) = (action.to_owned(), actor.to_owned());

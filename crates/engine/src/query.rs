@@ -174,6 +174,7 @@ impl Engine {
             size: if size { Some(self.sizes(&spec)?) } else { None },
             name: status.name,
             restart_count: status.restart_count,
+            finished_at: status.finished_at,
             state: status.state,
             health: status.health,
             spec,
@@ -193,6 +194,9 @@ impl Engine {
 
     /// Networks by name: live, or as they will be at the next start.
     fn networks_of(&self, spec: &ContainerSpec, status: &Status) -> Networks {
+        if spec.config.network_disabled {
+            return Networks::new();
+        }
         let shown = |(name, request): (String, EndpointRequest)| {
             let endpoint = status.endpoints.iter().find(|endpoint| endpoint.network_name == name);
             let mut settings = match endpoint {

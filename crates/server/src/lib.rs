@@ -17,6 +17,7 @@ mod respond;
 mod router;
 mod serve;
 mod tls;
+mod tolerant;
 
 pub use body::{RequestBody, ResponseBody};
 pub use failure::{Failure, status};

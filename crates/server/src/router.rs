@@ -14,7 +14,8 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers::{
-    archive, attach, commit, containers, disk_usage, exec, images, networks, prune, registry, stats, system, volumes,
+    archive, attach, commit, containers, disk_usage, exec, images, networks, plugins, prune, registry, stats, system,
+    volumes,
 };
 use crate::query::{self, Query};
 use crate::respond::{self, Outcome};
@@ -110,8 +111,11 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::NetworkConnect   => Box::pin(networks::connect(call)),
         O::NetworkDisconnect => Box::pin(networks::disconnect(call)),
         O::NetworkPrune     => Box::pin(prune::networks(call)),
+        O::PluginList       => Box::pin(plugins::list(call)),
+        O::PluginOther      => Box::pin(plugins::other(call)),
+        O::BuildPrune       => Box::pin(prune::build_cache(call)),
         // Refused when the request was routed.
-        O::Swarm | O::Checkpoint | O::Unsupported => Box::pin(async { Err(not_found()) }),
+        O::Swarm | O::SwarmLeave | O::Checkpoint | O::Unsupported => Box::pin(async { Err(not_found()) }),
     }
 }
 
@@ -150,6 +154,7 @@ fn route(mut request: Request<RequestBody>) -> Result<Routed, Failure> {
     match found.route.operation {
         Operation::Swarm => return Err(Failure::new(ErrorKind::Unavailable, SWARM)),
         Operation::Checkpoint => return Err(Failure::new(ErrorKind::NotImplemented, CHECKPOINT)),
+        Operation::SwarmLeave => return Err(Failure::new(ErrorKind::Unavailable, "This node is not part of a swarm")),
         Operation::Unsupported => return Err(Failure::unsupported(&format!("{} {}", head.method, found.route.path))),
         _ => {}
     }

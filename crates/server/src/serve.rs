@@ -17,6 +17,7 @@ use crate::body::RequestBody;
 use crate::hijack::Socket;
 use crate::listen::{Accepted, Access, BindError, Listen, Listener};
 use crate::router;
+use crate::tolerant::Tolerant;
 
 /// How long answers in progress may take once the daemon has been asked to end.
 const GRACE: Duration = Duration::from_millis(300);
@@ -98,7 +99,7 @@ async fn connection(socket: Socket, engine: Arc<Engine>, mut ended: watch::Recei
         // Attached clients end their input and go on reading.
         .half_close(true)
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(socket), service)
+        .serve_connection(TokioIo::new(Tolerant::new(socket)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {

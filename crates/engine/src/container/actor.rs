@@ -230,6 +230,7 @@ impl Actor {
         for endpoint in &self.status.borrow().endpoints {
             self.engine.endpoint_event(endpoint, "connect");
         }
+        self.engine.volumes_in_use(&self.container, true);
         self.engine.container_event(&self.container, "start", &[]);
         self.engine.refresh_links(&self.container);
         Ok(())

@@ -81,6 +81,7 @@ impl Actor {
             status.endpoints.clear();
             status.runs_ended += 1;
             status.close_health();
+            status.finished_at = Some(end.at);
             status.state = match next {
                 Some(_) => ContainerState::Restarting { last: info },
                 None => ContainerState::Exited(info),
@@ -96,6 +97,7 @@ impl Actor {
         for endpoint in &before.endpoints {
             self.engine.endpoint_event(endpoint, "disconnect");
         }
+        self.engine.volumes_in_use(&self.container, false);
         if let Some(delay) = next {
             self.last_delay = delay;
             self.restart_at = Some(Instant::now() + delay);

@@ -42,6 +42,9 @@ pub struct Status {
     /// Frozen, or about to be, by the engine itself for a moment.
     #[serde(default)]
     pub held: bool,
+    /// When the last run that ended did so; `inspect` tells it of a container that runs again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<jiff::Timestamp>,
     /// The container is gone; the last value watchers see.
     #[serde(skip)]
     pub removed: bool,
@@ -63,6 +66,7 @@ impl Status {
             runs_ended: 0,
             health: None,
             held: false,
+            finished_at: None,
             removed: false,
         }
     }

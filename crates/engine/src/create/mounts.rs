@@ -58,7 +58,7 @@ pub(super) fn plan(
     for path in &config.volumes {
         let destination = checked(path)?;
         if !plans.iter().any(|plan| plan.point.destination == destination) {
-            plans.push(plain(volume_point("", &destination)));
+            plans.push(plain(MountPoint { mode: String::new(), ..volume_point("", &destination) }));
         }
     }
     Ok(plans)

@@ -80,6 +80,11 @@ fn complete(host: &mut HostConfig, defaults: &Defaults) {
             mode => mode.clone(),
         };
     }
+    let shares = host.ipc_mode == NamespaceMode::Host || host.pid_mode == NamespaceMode::Host;
+    if shares && !host.privileged && !host.security_opt.iter().any(|option| option.starts_with("label")) {
+        // What sees the host's processes or objects cannot be confined from them.
+        host.security_opt.push("label=disable".to_owned());
+    }
     if host.cgroup_parent.is_empty() {
         host.cgroup_parent.clone_from(&defaults.cgroup_parent);
     }

@@ -109,7 +109,7 @@ impl ContainerFilter {
     /// Whether stopped containers are meant although `all` was not asked for.
     #[must_use]
     pub fn implies_all(&self) -> bool {
-        !self.states.is_empty() || !self.exit_codes.is_empty() || self.before.is_some() || self.since.is_some()
+        !self.states.is_empty()
     }
 
     /// Whether the container passes.

@@ -79,9 +79,9 @@ pub(crate) fn bad(key: &'static str, value: &str) -> InvalidFilter {
 }
 
 pub(crate) fn truth(key: &'static str, text: &str) -> Result<bool, InvalidFilter> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "t" => Ok(true),
-        "0" | "false" | "f" => Ok(false),
-        _ => Err(bad(key, text)),
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(bad(key, &format!("[{text}]"))),
     }
 }

@@ -54,7 +54,7 @@ impl Engine {
         let removed = self.store.remove(name, options, &|image| self.users_of(image))?;
         for step in &removed {
             match step {
-                Removed::Untagged(name) => self.image_event("untag", &id, name, None),
+                Removed::Untagged(_) => self.image_event("untag", &id, &id, None),
                 // Layers are told about too; only the image itself is an event.
                 Removed::Deleted(digest) if digest.to_string() == id => self.image_event("delete", &id, &id, None),
                 Removed::Deleted(_) => {}

@@ -42,8 +42,7 @@ impl Engine {
 
     fn loaded_event(&self, loaded: &Loaded) {
         let id = loaded.id.to_string();
-        let name = loaded.reference.as_ref().map_or_else(|| id.clone(), types::Reference::familiar);
-        self.image_event("load", &id, &name, None);
+        self.image_event("load", &id, &id, None);
     }
 
     /// Makes an image of a root file system.

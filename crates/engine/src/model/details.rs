@@ -77,6 +77,8 @@ pub struct ContainerDetails {
     pub health: Option<Arc<Health>>,
     /// Automatic restarts so far.
     pub restart_count: u32,
+    /// When the last run that ended did so.
+    pub finished_at: Option<jiff::Timestamp>,
     /// Running execs.
     pub exec_ids: Vec<ExecId>,
     /// Path of `resolv.conf` on the host; empty without a network of its own.

@@ -21,7 +21,7 @@ pub(super) const INIT_PATH: &str = "/sbin/docker-init";
 pub(super) fn plan(spec: &ContainerSpec, observed: &Observed, files: &NameFiles, shm: Option<&Path>) -> Vec<Mount> {
     let own: BTreeMap<&str, &MountPoint> =
         spec.mounts.iter().map(|point| (point.destination.as_str(), point)).collect();
-    let mut mounts = system_mounts(&spec.host, shm);
+    let mut mounts = system_mounts(&spec.host, shm, observed.remap.is_some());
     mounts.retain(|mount| !own.contains_key(mount.destination.to_string_lossy().as_ref()));
     for (destination, source) in
         [("/etc/resolv.conf", &files.resolv_conf), ("/etc/hostname", &files.hostname), ("/etc/hosts", &files.hosts)]
@@ -55,7 +55,7 @@ pub(super) fn root_propagation(spec: &ContainerSpec) -> &'static str {
     }
 }
 
-fn system_mounts(host: &HostConfig, shm: Option<&Path>) -> Vec<Mount> {
+fn system_mounts(host: &HostConfig, shm: Option<&Path>, remapped: bool) -> Vec<Mount> {
     let size = if host.shm_size == 0 { 64 << 20 } else { host.shm_size };
     let mut mounts = defaults::mounts(size);
     for mount in &mut mounts {
@@ -67,8 +67,8 @@ fn system_mounts(host: &HostConfig, shm: Option<&Path>) -> Vec<Mount> {
         if let Some(shared) = shm.filter(|_| destination == "/dev/shm") {
             *mount = bind(shared, "/dev/shm", &["rbind", "rprivate"]);
         }
-        // The host's own objects show through a bind; a new mount would need its namespace's owner.
-        if destination == "/dev/mqueue" && matches!(host.ipc_mode, NamespaceMode::Host) {
+        // A new mount shows the host's own objects too, but only the owner of its namespace may make one.
+        if destination == "/dev/mqueue" && remapped && matches!(host.ipc_mode, NamespaceMode::Host) {
             *mount = bind(Path::new("/dev/mqueue"), "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]);
         }
     }

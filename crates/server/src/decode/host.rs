@@ -193,7 +193,7 @@ pub(super) fn check_ranges(wire: &wire::HostConfig) -> Result<(), Failure> {
 }
 
 /// Only the local driver exists.
-pub(super) fn check_volume_driver(name: &str) -> Result<(), Failure> {
+pub fn check_volume_driver(name: &str) -> Result<(), Failure> {
     match name {
         "" | "local" => Ok(()),
         other => Err(Failure::new(

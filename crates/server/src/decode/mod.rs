@@ -27,6 +27,7 @@ pub use config::decode as config;
 pub use endpoints::endpoint;
 pub use exec::exec_config;
 pub use filters::filters;
+pub use host::check_volume_driver;
 pub use networks::network;
 pub use time::{seconds_and_nanos, tail};
 pub use update::update;
@@ -43,7 +44,11 @@ pub fn create(
     let mut warnings = Vec::new();
     let mac = request.config.mac_address.clone();
     let wire_host = request.host_config.unwrap_or_default();
-    let host = host::decode(wire_host, version, &mut warnings)?;
+    let mut host = host::decode(wire_host, version, &mut warnings)?;
+    // The default of the daemon is for clients that know of it.
+    if version < ApiVersion(40) && host.ipc_mode == engine::model::NamespaceMode::Default {
+        host.ipc_mode = engine::model::NamespaceMode::Shareable;
+    }
     let config = config::decode(request.config, version)?;
     if host.uts_mode == engine::model::NamespaceMode::Host && !config.hostname.is_empty() {
         return Err(Failure::invalid("conflicting options: hostname and the UTS mode"));

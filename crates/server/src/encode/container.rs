@@ -27,7 +27,7 @@ pub fn details(container: &ContainerDetails, version: ApiVersion) -> Inspect {
         created: time::rfc3339(spec.created),
         path: spec.path.clone(),
         args: spec.args.clone(),
-        state: state(&container.state, container.health.as_deref()),
+        state: state(container),
         image: spec.image.map(|image| image.to_string()).unwrap_or_default(),
         resolv_conf_path: path(&container.resolv_conf_path),
         hostname_path: path(&container.hostname_path),
@@ -54,12 +54,15 @@ pub fn details(container: &ContainerDetails, version: ApiVersion) -> Inspect {
     }
 }
 
-fn state(state: &ContainerState, health: Option<&model::Health>) -> State {
+fn state(container: &ContainerDetails) -> State {
+    let (state, health) = (&container.state, container.health.as_deref());
     let exit = state.exit();
     let since = match state {
         ContainerState::Running { since, .. } | ContainerState::Paused { since, .. } => Some(*since),
         _ => exit.and_then(|exit| exit.started_at),
     };
+    // While the next run goes on, the end of the last one is still told.
+    let finished = container.finished_at.filter(|_| state.is_running());
     let restarting = matches!(state, ContainerState::Restarting { .. });
     // A container whose first start failed is still `created` to Docker's users, with the code of the failure.
     let never_ran = matches!(state, ContainerState::Exited(exit) if exit.started_at.is_none());
@@ -75,7 +78,7 @@ fn state(state: &ContainerState, health: Option<&model::Health>) -> State {
         exit_code: exit.map_or(0, |exit| i64::from(exit.code)),
         error: exit.map(|exit| exit.error.clone()).unwrap_or_default(),
         started_at: time::optional(since),
-        finished_at: time::optional(exit.filter(|_| !never_ran).map(|exit| exit.at)),
+        finished_at: time::optional(exit.filter(|_| !never_ran).map(|exit| exit.at).or(finished)),
         health: health.map(encode_health),
     }
 }

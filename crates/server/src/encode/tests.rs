@@ -197,6 +197,7 @@ fn container_inspect_is_dockers() {
         state: running(),
         health: None,
         restart_count: 0,
+        finished_at: None,
         exec_ids: vec![EXEC.parse().unwrap()],
         resolv_conf_path: directory.join("resolv.conf"),
         hostname_path: directory.join("hostname"),

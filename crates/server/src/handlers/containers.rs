@@ -31,6 +31,9 @@ pub(crate) async fn list(call: Call) -> Outcome {
 
 pub(crate) async fn create(mut call: Call) -> Outcome {
     let request: CreateRequest = call.json().await?;
+    if request.config == api::container::Config::default() {
+        return Err(Failure::invalid("config cannot be empty in order to create a container"));
+    }
     let (request, mut warnings) = decode::create(request, &call.query, call.version)?;
     let created = call.engine.create(request).await?;
     warnings.splice(0..0, created.warnings);
@@ -137,7 +140,11 @@ pub(crate) async fn rename(call: Call) -> Outcome {
     if name.is_empty() || call.name.is_empty() {
         return Err(Failure::invalid("Neither old nor new names may be empty"));
     }
-    call.engine.rename(&call.name, name.strip_prefix('/').unwrap_or(name)).await?;
+    let renamed = call.engine.rename(&call.name, name.strip_prefix('/').unwrap_or(name)).await;
+    renamed.map_err(|error| match error {
+        engine::Error::SameName | engine::Error::NoSuchContainer(_) => Failure::from(error),
+        other => Failure::from(other).context("Error when allocating new name"),
+    })?;
     respond::no_content()
 }
 

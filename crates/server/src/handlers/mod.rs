@@ -8,6 +8,7 @@ pub(crate) mod disk_usage;
 pub(crate) mod exec;
 pub(crate) mod images;
 pub(crate) mod networks;
+pub(crate) mod plugins;
 pub(crate) mod prune;
 pub(crate) mod registry;
 pub(crate) mod stats;

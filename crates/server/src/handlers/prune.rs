@@ -1,6 +1,6 @@
 //! `POST /{containers,images,volumes}/prune`.
 
-use api::prune::{Containers, Images, Networks, Volumes};
+use api::prune::{BuildCache, Containers, Images, Networks, Volumes};
 
 use crate::call::Call;
 use crate::respond::{self, Outcome};
@@ -36,4 +36,13 @@ pub(crate) async fn volumes(call: Call) -> Outcome {
     }
     let pruned = call.engine.prune_volumes(&filters).await?;
     respond::ok(&Volumes { volumes_deleted: pruned.removed, space_reclaimed: pruned.reclaimed })
+}
+
+/// There is no builder, hence no cache: nothing is ever deleted.
+pub(crate) async fn build_cache(call: Call) -> Outcome {
+    decode::filters(call.query.text("filters"))?;
+    for key in ["keep-storage", "reserved-space", "max-used-space", "min-free-space"] {
+        call.query.number(key)?;
+    }
+    respond::ok(&BuildCache { caches_deleted: None, space_reclaimed: 0 })
 }

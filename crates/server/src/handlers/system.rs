@@ -44,7 +44,9 @@ pub(crate) async fn events(call: Call) -> Outcome {
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {
-        return Err(Failure::invalid("`since` time cannot be after `until` time"));
+        let word = |key: &str| call.query.text(key).unwrap_or_default();
+        let (since, until) = (word("since"), word("until"));
+        return Err(Failure::invalid(format!("`since` time ({since}) cannot be after `until` time ({until})")));
     }
     let filter = EventFilter::parse(decode::filters(call.query.text("filters"))?)?;
     let Subscription { past, live } = call.engine.events.subscribe(since);

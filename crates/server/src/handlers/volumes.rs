@@ -18,6 +18,8 @@ pub(crate) async fn list(call: Call) -> Outcome {
 
 pub(crate) async fn create(mut call: Call) -> Outcome {
     let request: CreateRequest = call.json().await?;
+    let context = |failure: Failure| failure.context(&format!("create {}", request.name));
+    decode::check_volume_driver(&request.driver).map_err(context)?;
     let options: BTreeMap<String, String> = request.driver_opts;
     let volume = call.engine.volume_create(&request.name, &request.driver, options, request.labels).await?;
     respond::json(StatusCode::CREATED, &encode::volume(&volume))

@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
 use crate::respond;
+use crate::tolerant::Tolerant;
 
 pub use detach::{DetachKeys, Scanner};
 pub use socket::Socket;
@@ -78,8 +79,8 @@ async fn run(upgrade: OnUpgrade, session: Session) {
         // The client left between its request and our answer; the process's side closes with the session.
         Err(error) => return tracing::debug!(%error, "connection was not upgraded"),
     };
-    match upgraded.downcast::<TokioIo<Socket>>() {
-        Ok(parts) => copy::both_ways(parts.io.into_inner(), parts.read_buf, session).await,
+    match upgraded.downcast::<TokioIo<Tolerant>>() {
+        Ok(parts) => copy::both_ways(parts.io.into_inner().into_socket(), parts.read_buf, session).await,
         Err(_) => tracing::error!("an upgraded connection is not one of ours"),
     }
 }

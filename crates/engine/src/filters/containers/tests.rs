@@ -126,7 +126,7 @@ fn nonsense_is_refused_in_dockers_words() {
             "invalid filter 'status=rotten': invalid value for state (rotten): must be one of created, running, paused, restarting, removing, exited, dead",
         ),
         ("exited", "x", "invalid filter 'exited=x'"),
-        ("is-task", "perhaps", "invalid filter 'is-task=perhaps'"),
+        ("is-task", "perhaps", "invalid filter 'is-task=[perhaps]'"),
         ("publish", "99999", "invalid filter 'publish=99999'"),
     ] {
         assert_eq!(filter(&[(key, value)]).unwrap_err().to_string(), message);
