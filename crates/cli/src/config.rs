@@ -15,6 +15,9 @@ pub struct Config {
     /// Default `--format` of `ps`.
     #[serde(rename = "psFormat", default)]
     pub ps_format: String,
+    /// Default `--format` of `stats`.
+    #[serde(rename = "statsFormat", default)]
+    pub stats_format: String,
     /// Default `--format` of `images`.
     #[serde(rename = "imagesFormat", default)]
     pub images_format: String,

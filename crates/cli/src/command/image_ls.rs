@@ -38,7 +38,7 @@ const TABLE: &str =
     "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 const TABLE_WITH_DIGESTS: &str = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}";
 
-const HEADER: [(&str, &str); 11] = [
+pub(super) const HEADER: [(&str, &str); 11] = [
     ("ID", "IMAGE ID"),
     ("Repository", "REPOSITORY"),
     ("Tag", "TAG"),
@@ -75,6 +75,14 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
     let rows = images.items().iter().flat_map(|image| rows(image, trunc, digests, show_digests)).collect();
     context.print(&format.render(&HEADER, rows)?);
     Ok(())
+}
+
+/// One row for the whole image, under its first tag.
+pub(super) fn first_row(image: &Value) -> Row {
+    let first = image.at("RepoTags").texts().first().and_then(|text| text.parse::<Reference>().ok());
+    let name = first.as_ref().map_or_else(|| "<none>".to_owned(), Reference::familiar_name);
+    let tag = first.as_ref().and_then(Reference::tag).unwrap_or("<none>").to_owned();
+    row(image, true, &name, &tag, "")
 }
 
 /// One row a tag, or a row for the digest where there is no tag.

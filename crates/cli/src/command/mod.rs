@@ -28,6 +28,7 @@ mod manifest;
 mod network;
 mod pause;
 mod port;
+mod prune;
 mod ps;
 mod pull;
 mod push;
@@ -39,7 +40,9 @@ mod run;
 mod save;
 mod search;
 mod start;
+mod stats;
 mod stop;
+mod system_df;
 mod tag;
 mod top;
 mod update;
@@ -125,6 +128,10 @@ pub static COMMANDS: &[&Command] = &[
     &pause::PAUSE,
     &pause::UNPAUSE,
     &port::COMMAND,
+    &prune::CONTAINER,
+    &prune::IMAGE,
+    &prune::SYSTEM,
+    &prune::VOLUME,
     &ps::COMMAND,
     &pull::COMMAND,
     &push::COMMAND,
@@ -136,7 +143,9 @@ pub static COMMANDS: &[&Command] = &[
     &save::COMMAND,
     &search::COMMAND,
     &start::COMMAND,
+    &stats::COMMAND,
     &stop::COMMAND,
+    &system_df::COMMAND,
     &tag::COMMAND,
     &top::COMMAND,
     &update::COMMAND,

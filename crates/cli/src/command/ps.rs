@@ -36,7 +36,7 @@ pub static COMMAND: Command = Command {
 
 const TABLE: &str = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 
-const HEADER: [(&str, &str); 15] = [
+pub(super) const HEADER: [(&str, &str); 15] = [
     ("ID", "CONTAINER ID"),
     ("Names", "NAMES"),
     ("Image", "IMAGE"),
@@ -80,7 +80,8 @@ fn format(context: &Context, m: &Matches) -> Format {
     Format::new(given, &table)
 }
 
-fn row(container: &Value, trunc: bool) -> Row {
+/// One container as a row.
+pub(super) fn row(container: &Value, trunc: bool) -> Row {
     let id = container.at("Id").as_str();
     let command = container.at("Command").as_str();
     let created = container.at("Created").as_i64();

@@ -56,7 +56,7 @@ pub static RM: Command = Command {
 
 const TABLE: &str = "table {{.Driver}}\t{{.Name}}";
 
-const HEADER: [(&str, &str); 10] = [
+pub(super) const HEADER: [(&str, &str); 10] = [
     ("Name", "VOLUME NAME"),
     ("Group", "GROUP"),
     ("Driver", "DRIVER"),
@@ -105,7 +105,8 @@ fn remove(context: &Context, m: &Matches) -> Result<(), Failure> {
     })
 }
 
-fn row(volume: &Value) -> Row {
+/// One volume as a row.
+pub(super) fn row(volume: &Value) -> Row {
     let labels = volume.at("Labels").text_map();
     let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let usage = volume.at("UsageData");
