@@ -29,11 +29,7 @@ pub static IMAGE: Command = Command {
     paths: &["image prune"],
     usage: "[OPTIONS]",
     about: "Remove unused images",
-    flags: &[&[
-        Flag::switch("all", "Remove all unused images, not just dangling ones").short('a'),
-        UNTIL,
-        FORCE,
-    ]],
+    flags: &[&[Flag::switch("all", "Remove all unused images, not just dangling ones").short('a'), UNTIL, FORCE]],
     interspersed: true,
     args: Args::None,
     run: images,

@@ -32,7 +32,8 @@ pub static COMMAND: Command = Command {
     run,
 };
 
-const TABLE: &str = "table {{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";
+const TABLE: &str =
+    "table {{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}";
 
 const HEADER: [(&str, &str); 9] = [
     ("Container", "CONTAINER"),
@@ -130,9 +131,9 @@ fn show(
 
 fn gone(name: &str) -> Row {
     let row = Row::new("*container.statsContext").text("Container", name).text("Name", "--").text("ID", "--");
-    ["CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"].into_iter().fold(row, |row, key| {
-        row.text(key, if key == "MemUsage" { "-- / --" } else { "--" })
-    })
+    ["CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"]
+        .into_iter()
+        .fold(row, |row, key| row.text(key, if key == "MemUsage" { "-- / --" } else { "--" }))
 }
 
 fn row(name: &str, reading: &Value, before: Option<&Value>, trunc: bool) -> Row {
@@ -216,12 +217,20 @@ mod tests {
         assert_eq!((text("Container"), text("Name")), ("web".to_owned(), "web".to_owned()));
         assert_eq!(text("CPUPerc"), "50.00%");
         assert_eq!((text("MemUsage"), text("MemPerc")), ("2MiB / 10MiB".to_owned(), "20.00%".to_owned()));
-        assert_eq!((text("NetIO"), text("BlockIO"), text("PIDs")), ("1.5kB / 2B".to_owned(), "11B / 7B".to_owned(), "3".to_owned()));
+        assert_eq!(
+            (text("NetIO"), text("BlockIO"), text("PIDs")),
+            ("1.5kB / 2B".to_owned(), "11B / 7B".to_owned(), "3".to_owned())
+        );
     }
 
     #[test]
     fn a_run_that_began_anew_uses_nothing_yet() {
-        let one = |total: i64| reading(&format!(r#"{{"cpu_stats":{{"cpu_usage":{{"total_usage":{total}}},"system_cpu_usage":{},"online_cpus":1}}}}"#, 1000 + total));
+        let one = |total: i64| {
+            reading(&format!(
+                r#"{{"cpu_stats":{{"cpu_usage":{{"total_usage":{total}}},"system_cpu_usage":{},"online_cpus":1}}}}"#,
+                1000 + total
+            ))
+        };
         assert!(processor(&one(100), &one(5)).abs() < f64::EPSILON);
     }
 }

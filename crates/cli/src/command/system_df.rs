@@ -32,13 +32,8 @@ const VOLUMES: &str = "table {{.Name}}\t{{.Links}}\t{{.Size}}";
 const CACHE: &str =
     "table {{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t{{.LastUsedSince}}\t{{.UsageCount}}\t{{.Shared}}";
 
-const HEADER: [(&str, &str); 5] = [
-    ("Type", "TYPE"),
-    ("TotalCount", "TOTAL"),
-    ("Active", "ACTIVE"),
-    ("Size", "SIZE"),
-    ("Reclaimable", "RECLAIMABLE"),
-];
+const HEADER: [(&str, &str); 5] =
+    [("Type", "TYPE"), ("TotalCount", "TOTAL"), ("Active", "ACTIVE"), ("Size", "SIZE"), ("Reclaimable", "RECLAIMABLE")];
 
 const CACHE_HEADER: [(&str, &str); 7] = [
     ("ID", "CACHE ID"),
@@ -140,10 +135,13 @@ fn verbose(context: &Context, format: &str, usage: &Value) -> Result<(), Failure
             .field("Volumes", list(volumes))
             .field("BuildCache", list(cached));
         let format = if format == "json" { "{{json .}}" } else { format };
-        context.line(&Template::parse(format).map_err(Failure::TemplateText)?.render(&Value::Row(whole), Functions::Full)?);
+        context.line(
+            &Template::parse(format).map_err(Failure::TemplateText)?.render(&Value::Row(whole), Functions::Full)?,
+        );
         return Ok(());
     }
-    let table = |template: &str, header: &[(&'static str, &'static str)], rows| Format::new("", template).render(header, rows);
+    let table =
+        |template: &str, header: &[(&'static str, &'static str)], rows| Format::new("", template).render(header, rows);
     context.print(&format!("Images space usage:\n\n{}", table(IMAGES, &image_ls::HEADER, images)?));
     context.print(&format!("\nContainers space usage:\n\n{}", table(CONTAINERS, &ps::HEADER, containers)?));
     context.print(&format!("\nLocal Volumes space usage:\n\n{}", table(VOLUMES, &volume::HEADER, volumes)?));
