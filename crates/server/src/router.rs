@@ -214,9 +214,9 @@ mod tests {
             ),
             (
                 "POST",
-                "/v1.41/containers/x/checkpoints",
+                "/v1.41/build",
                 501,
-                "{\"message\":\"POST /containers/{id}/checkpoints is not supported by this engine yet\"}\n",
+                "{\"message\":\"POST /build is not supported by this engine yet\"}\n",
             ),
         ] {
             assert_eq!(refusal(method, uri).await, (status, body.to_owned()), "{method} {uri}");
