@@ -295,6 +295,20 @@ pub enum Invalid {
     /// A device that is not there or is none.
     #[error("error gathering device information while adding custom device \"{0}\": no such file or directory")]
     Device(String),
+    /// A device request that no driver takes.
+    #[error("could not select device driver {driver:?} with capabilities: [{capabilities}]")]
+    NoDeviceDriver {
+        /// The driver asked for; often none.
+        driver: String,
+        /// Lists of capabilities.
+        capabilities: String,
+    },
+    /// A device request that contradicts itself.
+    #[error("{0}")]
+    DeviceRequest(&'static str),
+    /// CDI devices that no file defines.
+    #[error("CDI device injection failed: unresolvable CDI devices {0}")]
+    CdiDevices(String),
     /// A rule for the device cgroup that does not parse.
     #[error("invalid device cgroup rule format: '{0}'")]
     DeviceRule(String),

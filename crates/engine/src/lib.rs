@@ -6,6 +6,7 @@
 mod archive;
 mod attach;
 mod attachments;
+mod cdi;
 mod config;
 mod container;
 mod create;

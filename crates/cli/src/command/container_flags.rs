@@ -2,7 +2,7 @@
 
 use super::common::TRUST;
 use crate::flags::Flag;
-use crate::options::{check, device, mount, network, ulimit};
+use crate::options::{check, device, gpus, mount, network, ulimit};
 
 const CGROUPNS: &str = "Cgroup namespace to use (host|private)
 'host':    Run the container in the Docker host's cgroup namespace
@@ -67,7 +67,7 @@ pub static CONTAINER: &[Flag] = &[
     Flag::value("env-file", "list", "Read in a file of environment variables"),
     Flag::value("expose", "list", "Expose a port or a range of ports"),
     Flag::value("gpus", "gpu-request", "GPU devices to add to the container ('all' to pass all GPUs)")
-        .check(|text| if text.is_empty() { Err("EOF".to_owned()) } else { Ok(()) }),
+        .check(gpus::check),
     Flag::value("group-add", "list", "Add additional groups to join"),
     Flag::value("health-cmd", "string", "Command to run to check health"),
     Flag::value("health-interval", "duration", "Time between running the check (ms|s|m|h) (default 0s)"),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::container_body::{as_map, strings};
 use crate::flags::Matches;
 use crate::options::network::Attachment;
-use crate::options::{check, device, keyvalue, mount, security, size, ulimit};
+use crate::options::{check, device, gpus, keyvalue, mount, security, size, ulimit};
 
 /// Reads the flags, except for binds and ports.
 ///
@@ -23,7 +23,9 @@ pub fn host(m: &Matches, cwd: &Path, networks: &[Attachment]) -> Result<Map<Stri
     };
     host.insert("Mounts".to_owned(), nullable(each("mount", &|text| mount::parse(text, cwd))?));
     host.insert("Ulimits".to_owned(), Value::Array(each("ulimit", &ulimit::parse)?));
-    host.insert("Devices".to_owned(), Value::Array(each("device", &device::device)?));
+    let paths = m.list("device").into_iter().filter(|text| !gpus::is_cdi(text));
+    let devices = paths.map(device::device).collect::<Result<Vec<_>, _>>()?;
+    host.insert("Devices".to_owned(), Value::Array(devices));
     for (field, flag, read) in [
         ("BlkioWeightDevice", "blkio-weight-device", &device::weight as &dyn Fn(&str) -> Result<Value, String>),
         ("BlkioDeviceReadBps", "device-read-bps", &device::bytes_rate),
@@ -41,9 +43,12 @@ pub fn host(m: &Matches, cwd: &Path, networks: &[Attachment]) -> Result<Map<Stri
     }
     let mode = networks.first().map_or("default", |network| network.target.as_str());
     host.insert("NetworkMode".to_owned(), json!(mode));
-    if m.given("gpus") {
-        return Err("--gpus: this engine has no driver for GPU devices".to_owned());
+    let mut requests = each("gpus", &gpus::parse)?;
+    let names: Vec<&str> = m.list("device").into_iter().filter(|text| gpus::is_cdi(text)).collect();
+    if !names.is_empty() {
+        requests.push(json!({ "Driver": "cdi", "DeviceIDs": names }));
     }
+    host.insert("DeviceRequests".to_owned(), nullable(requests));
     if !m.text("isolation").is_empty() && m.text("isolation") != "default" {
         return Err(format!("--isolation: invalid isolation {:?} on linux", m.text("isolation")));
     }
@@ -144,7 +149,6 @@ fn resources(m: &Matches) -> Result<Map<String, Value>, String> {
         "CpusetCpus": m.text("cpuset-cpus"),
         "CpusetMems": m.text("cpuset-mems"),
         "DeviceCgroupRules": list(m, "device-cgroup-rule"),
-        "DeviceRequests": null,
         "KernelMemory": bytes(m, "kernel-memory"),
         "MemoryReservation": bytes(m, "memory-reservation"),
         "MemorySwap": bytes(m, "memory-swap"),

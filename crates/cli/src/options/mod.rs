@@ -3,6 +3,7 @@
 pub mod check;
 pub mod device;
 pub mod filter;
+pub mod gpus;
 pub mod keyvalue;
 pub mod mount;
 pub mod network;

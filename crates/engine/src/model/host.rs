@@ -136,6 +136,22 @@ pub struct DeviceMapping {
     pub permissions: String,
 }
 
+/// Devices asked for by what they can do (`--gpus`), or by their CDI names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeviceRequest {
+    /// `cdi`, `nvidia`, `amd`; empty lets the capabilities choose.
+    pub driver: String,
+    /// How many; -1 for all.
+    pub count: i64,
+    /// Names instead of a number.
+    pub device_ids: Vec<String>,
+    /// One of these lists must be had.
+    pub capabilities: Vec<Vec<String>>,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
+}
+
 /// `--ulimit name=soft:hard`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ulimit {
@@ -202,6 +218,8 @@ pub struct Resources {
     pub blkio_device_write_iops: Vec<ThrottleDevice>,
     /// Devices given to the container.
     pub devices: Vec<DeviceMapping>,
+    /// Devices asked for by name or capability.
+    pub device_requests: Vec<DeviceRequest>,
     /// Device cgroup rules (`c 42:* rmw`).
     pub device_cgroup_rules: Vec<String>,
     /// Resource limits.

@@ -14,8 +14,8 @@ pub use details::{ContainerDetails, ContainerSummary, EndpointSettings, ExecDeta
 pub use event::{Event, EventKind};
 pub use health::{CheckResult, Health, HealthStatus, OnUnhealthy};
 pub use host::{
-    BindMount, DeviceMapping, HostConfig, LogConfig, MountRequest, MountRequestKind, NamespaceMode, NetworkMode,
-    Overrides, PortBindingRequest, Resources, RestartPolicy, ThrottleDevice, Ulimit, UpdateContainer,
+    BindMount, DeviceMapping, DeviceRequest, HostConfig, LogConfig, MountRequest, MountRequestKind, NamespaceMode,
+    NetworkMode, Overrides, PortBindingRequest, Resources, RestartPolicy, ThrottleDevice, Ulimit, UpdateContainer,
 };
 pub use process::{ContainerConfig, ExecConfig, Healthcheck, PortKey, Protocol};
 pub use spec::{ContainerSpec, CreateContainer, EndpointRequest};

@@ -29,6 +29,7 @@ use network::EndpointRecord;
 use sys::seqpacket::SeqPacket;
 use types::ErrorKind;
 
+use crate::cdi;
 use crate::container::{Container, Status};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -80,7 +81,8 @@ pub(crate) fn start(
     let connection = connect::connect(engine, container, &mut undo)?;
     let files = files::write(engine, spec, &connection, &linked)?;
     let shm = mounts::shared_memory(engine, spec, &mut undo)?;
-    let oci = oci::plan(spec, &observed, &connection, &files, shm.as_deref(), &rootfs)?;
+    let mut oci = oci::plan(spec, &observed, &connection, &files, shm.as_deref(), &rootfs)?;
+    cdi::apply(&mut oci, &observed.cdi)?;
     let filter = engine.filters.for_container(&spec.host, &observed.capabilities)?;
 
     let run = engine.paths.run(&spec.id);

@@ -5,6 +5,7 @@ use runtime::spec::{Device, DeviceRule};
 
 use super::users::{self, ProcessUser};
 use super::{devices, rootfs_file, security};
+use crate::cdi;
 use crate::engine::Engine;
 use crate::error::{Error, Invalid, StateConflict};
 use crate::model::{ContainerSpec, NamespaceMode, Resources, ThrottleDevice};
@@ -33,6 +34,8 @@ pub(super) struct Observed {
     pub no_new_privileges: bool,
     /// Numbers of the devices that limits name: path, major, minor.
     pub block_devices: Vec<BlockDevice>,
+    /// What devices with a CDI name add.
+    pub cdi: Vec<cdi::Edits>,
     /// Host ids for a user namespace.
     pub remap: Option<crate::config::Remap>,
 }
@@ -57,6 +60,7 @@ pub(super) fn observe(engine: &Engine, spec: &ContainerSpec, rootfs: &store::Roo
         init: init.then(|| engine.config.monitor.display().to_string()),
         no_new_privileges: security::no_new_privileges(&spec.host, engine.config.container.no_new_privileges)?,
         block_devices: block_devices(&spec.host.resources)?,
+        cdi: cdi::resolve(&spec.host.resources.device_requests, &engine.config.cdi_spec_dirs)?,
         remap,
     })
 }

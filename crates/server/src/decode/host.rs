@@ -2,7 +2,9 @@
 
 use api::ApiVersion;
 use api::container::{self as wire, RestartPolicy as WireRestart};
-use engine::model::{DeviceMapping, HostConfig, LogConfig, Resources, RestartPolicy, ThrottleDevice, Ulimit};
+use engine::model::{
+    DeviceMapping, DeviceRequest, HostConfig, LogConfig, Resources, RestartPolicy, ThrottleDevice, Ulimit,
+};
 
 use super::{modes, mounts, ports};
 use crate::failure::Failure;
@@ -93,6 +95,7 @@ pub(super) fn resources(wire: &mut wire::HostConfig) -> Resources {
     };
     let weights = wire.blkio_weight_device.take().unwrap_or_default();
     let devices = wire.devices.take().unwrap_or_default();
+    let requests = wire.device_requests.take().unwrap_or_default();
     let ulimits = wire.ulimits.take().unwrap_or_default();
     Resources {
         memory: wire.memory,
@@ -127,6 +130,7 @@ pub(super) fn resources(wire: &mut wire::HostConfig) -> Resources {
                 permissions: device.cgroup_permissions,
             })
             .collect(),
+        device_requests: requests.into_iter().map(device_request).collect(),
         device_cgroup_rules: wire.device_cgroup_rules.take().unwrap_or_default(),
         ulimits: ulimits
             .into_iter()
@@ -135,14 +139,18 @@ pub(super) fn resources(wire: &mut wire::HostConfig) -> Resources {
     }
 }
 
+fn device_request(wire: wire::DeviceRequest) -> DeviceRequest {
+    DeviceRequest {
+        driver: wire.driver,
+        count: wire.count,
+        device_ids: wire.device_ids.unwrap_or_default(),
+        capabilities: wire.capabilities.unwrap_or_default(),
+        options: wire.options.unwrap_or_default(),
+    }
+}
+
 pub(super) fn check_unsupported(wire: &wire::HostConfig) -> Result<(), Failure> {
     check_volume_driver(&wire.volume_driver)?;
-    if let Some(request) = wire.device_requests.iter().flatten().next() {
-        let capabilities = request.capabilities.clone().unwrap_or_default();
-        let lists: Vec<String> = capabilities.iter().map(|list| format!("[{}]", list.join(" "))).collect();
-        let text = "could not select device driver";
-        return Err(Failure::invalid(format!("{text} {:?} with capabilities: [{}]", request.driver, lists.join(" "))));
-    }
     if !matches!(wire.isolation.as_str(), "" | "default") {
         let text = format!("invalid isolation ({}): linux only supports 'default'", wire.isolation);
         return Err(Failure::invalid(text));

@@ -137,10 +137,6 @@ fn what_is_wrong_is_refused_in_dockers_words() {
             r#"{"Mounts":[{"Type":"volume","Target":"/a","BindOptions":{}}]}"#,
             "BindOptions must not be specified on mount type \"volume\"",
         ),
-        (
-            r#"{"DeviceRequests":[{"Capabilities":[["gpu"]]}]}"#,
-            "could not select device driver \"\" with capabilities: [[gpu]]",
-        ),
     ] {
         assert_eq!(bad(json), (400, message.to_owned()), "{json}");
     }

@@ -95,6 +95,7 @@ fn resources(encoded: &mut wire::HostConfig, resources: &engine::model::Resource
     encoded.cpuset_cpus.clone_from(&resources.cpuset_cpus);
     encoded.cpuset_mems.clone_from(&resources.cpuset_mems);
     encoded.devices = Some(resources.devices.iter().map(device).collect());
+    encoded.device_requests = or_null(resources.device_requests.iter().map(device_request).collect());
     encoded.device_cgroup_rules = or_null(resources.device_cgroup_rules.clone());
     encoded.memory_reservation = resources.memory_reservation;
     encoded.memory_swap = resources.memory_swap;
@@ -102,6 +103,16 @@ fn resources(encoded: &mut wire::HostConfig, resources: &engine::model::Resource
     encoded.oom_kill_disable = resources.oom_kill_disable;
     encoded.pids_limit = resources.pids_limit;
     encoded.ulimits = Some(resources.ulimits.iter().map(ulimit).collect());
+}
+
+fn device_request(request: &engine::model::DeviceRequest) -> wire::DeviceRequest {
+    wire::DeviceRequest {
+        driver: request.driver.clone(),
+        count: request.count,
+        device_ids: or_null(request.device_ids.clone()),
+        capabilities: or_null(request.capabilities.clone()),
+        options: or_null(request.options.clone()),
+    }
 }
 
 /// `default` became `bridge` with Docker 27 (API 1.46).
