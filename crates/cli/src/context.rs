@@ -9,6 +9,7 @@ use client::{ApiVersion, Client, Host};
 use rustix::termios;
 
 use crate::config::Config;
+pub use crate::tls::TlsChoice;
 use crate::{Environment, Failure, Hooks};
 
 /// The socket of a daemon with default settings.
@@ -22,6 +23,7 @@ pub struct Context<'a> {
     pub environment: &'a Environment,
     hosts: Vec<String>,
     config_dir: Option<PathBuf>,
+    tls: TlsChoice,
     hooks: &'a Hooks,
     runtime: OnceCell<tokio::runtime::Runtime>,
     client: OnceCell<Client>,
@@ -43,11 +45,18 @@ impl<'a> Context<'a> {
             environment,
             hosts,
             config_dir,
+            tls: TlsChoice::default(),
             hooks,
             runtime: OnceCell::new(),
             client: OnceCell::new(),
             config: OnceCell::new(),
         }
+    }
+
+    /// With what the global flags say about TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: TlsChoice) -> Self {
+        Self { tls, ..self }
     }
 
     /// The client of the chosen engine. Starts the embedded daemon when none listens at the default address.
@@ -59,8 +68,9 @@ impl<'a> Context<'a> {
             return Ok(client);
         }
         let given = self.given_host()?;
+        let tls = self.tls.load(self.environment, self.config_path().as_deref().and_then(Path::parent))?;
         let host = match given {
-            Some(text) => text.parse::<Host>().map_err(|e| {
+            Some(text) => Host::parse(&text, tls.is_some()).map_err(|e| {
                 Failure::Invalid(format!("Failed to initialize: unable to resolve docker endpoint: {e}"))
             })?,
             None => {
@@ -70,7 +80,13 @@ impl<'a> Context<'a> {
         };
         let pinned = self.environment.filled("DOCKER_API_VERSION").and_then(|text| text.parse::<ApiVersion>().ok());
         let agent = concat!("Gantry-Client/", env!("CARGO_PKG_VERSION"), " (linux)");
-        Ok(self.client.get_or_init(|| Client::new(host, pinned, agent)))
+        Ok(self.client.get_or_init(|| {
+            let client = Client::new(host, pinned, agent);
+            match tls {
+                Some(tls) => client.with_tls(tls),
+                None => client,
+            }
+        }))
     }
 
     /// Runs a future to its end on this thread.

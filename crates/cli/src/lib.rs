@@ -16,6 +16,7 @@ mod progress;
 mod root;
 mod stdio;
 pub mod template;
+mod tls;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -5,15 +5,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::command::{COMMANDS, Command, GROUPS, help};
-use crate::context::Context;
+use crate::context::{Context, TlsChoice};
 use crate::flags::{Flag, Matches, Parsed, parse};
 use crate::{Environment, Failure, Hooks};
 
 /// Flags before the command.
-pub static GLOBAL: [Flag; 3] = [
+pub static GLOBAL: [Flag; 8] = [
     Flag::value("config", "string", "Location of client config files"),
     Flag::value("host", "list", "Daemon socket to connect to").short('H'),
     Flag::switch("version", "Print version information and quit").short('v'),
+    Flag::switch("tls", "Use TLS; implied by --tlsverify"),
+    Flag::value("tlscacert", "string", "Trust certs signed only by this CA").default("\"~/.docker/ca.pem\""),
+    Flag::value("tlscert", "string", "Path to TLS certificate file").default("\"~/.docker/cert.pem\""),
+    Flag::value("tlskey", "string", "Path to TLS key file").default("\"~/.docker/key.pem\""),
+    Flag::switch("tlsverify", "Use TLS and verify the remote"),
 ];
 
 /// Runs the command line.
@@ -97,7 +102,8 @@ fn dispatch(
         return Err(Failure::Usage { text, code: 1 });
     }
     let hosts = global.list("host").into_iter().map(str::to_owned).collect();
-    let context = Context::new(program, environment, hooks, hosts, global.maybe("config").map(PathBuf::from));
+    let context = Context::new(program, environment, hooks, hosts, global.maybe("config").map(PathBuf::from))
+        .with_tls(TlsChoice::of(global));
     (command.run)(&context, &matches)?;
     Ok(ExitCode::SUCCESS)
 }

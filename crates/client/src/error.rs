@@ -25,6 +25,24 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// No secret connection came about.
+    #[error("error during connect: {detail}")]
+    Secret {
+        /// Why.
+        detail: String,
+    },
+    /// ssh ended before the engine behind it answered.
+    #[error(
+        "error during connect: command [{command}] has ended ({status}): is the URL right, and is docker or gantry installed on the remote host? stderr={complaints}"
+    )]
+    Ssh {
+        /// The whole command line.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// What it wrote to stderr.
+        complaints: String,
+    },
     /// The engine refused the request.
     #[error("Error response from daemon: {message}")]
     Daemon {
@@ -81,6 +99,7 @@ impl Kind for Error {
                 _ => ErrorKind::System,
             },
             Self::Connect { .. } | Self::Permission { .. } => ErrorKind::Unavailable,
+            Self::Secret { .. } | Self::Ssh { .. } => ErrorKind::Unavailable,
             Self::Http(_) | Self::Stream(_) | Self::Answer { .. } => ErrorKind::System,
         }
     }

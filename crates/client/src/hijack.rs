@@ -9,9 +9,10 @@ use std::{cmp, io};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Opened};
 use crate::response::refusal;
-use crate::{Error, Host};
+use crate::ssh::Ssh;
+use crate::{Client, Error};
 
 /// Longest head that is read before giving up.
 const MAX_HEAD: usize = 64 * 1024;
@@ -66,13 +67,13 @@ impl AsyncRead for ReadHalf {
 }
 
 pub(crate) async fn open(
-    host: &Host,
-    user_agent: &str,
+    client: &Client,
     target: &str,
     headers: &[(&'static str, String)],
     body: &[u8],
 ) -> Result<Hijacked, Error> {
-    let mut connection = Connection::open(host).await?;
+    let (host, user_agent) = (&client.host, &client.user_agent);
+    let Opened { mut connection, ssh } = Connection::open(host, client.tls.as_ref()).await?;
     let mut text = format!(
         "POST {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {user_agent}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: {}\r\n",
         host.authority(),
@@ -85,7 +86,11 @@ pub(crate) async fn open(
     let mut bytes = text.into_bytes();
     bytes.extend_from_slice(body);
     connection.write_all(&bytes).await.map_err(Error::Stream)?;
-    let (head, early) = read_head(&mut connection, target).await?;
+    connection.flush().await.map_err(Error::Stream)?;
+    let (head, early) = match read_head(&mut connection, target).await {
+        Ok(read) => read,
+        Err(error) => return Err(ssh.map_or(error, Ssh::failure)),
+    };
     let status = status_of(&head).ok_or_else(|| unexpected(target, "no status line"))?;
     if status == 101 || status == 200 {
         let content_type = header_of(&head, "content-type").unwrap_or_default();

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::ssh::SshHost;
+
 /// The text is not an address. Texts are Docker's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHost {
@@ -15,6 +17,12 @@ pub enum InvalidHost {
     /// The port is not a number.
     #[error("invalid bind address format: {0}")]
     Port(String),
+    /// An address of another operating system.
+    #[error("protocol not available")]
+    NoPipe,
+    /// An ssh address with something that does not belong there.
+    #[error("invalid SSH URL: {0}")]
+    Ssh(&'static str),
 }
 
 /// Where an engine listens.
@@ -29,6 +37,8 @@ pub enum Host {
         /// Port.
         port: u16,
     },
+    /// An engine that ssh leads to.
+    Ssh(SshHost),
 }
 
 impl Host {
@@ -37,6 +47,7 @@ impl Host {
         match self {
             Self::Unix(_) => "api.moby.localhost".to_owned(),
             Self::Tcp { name, port } => join(name, *port),
+            Self::Ssh(_) => "docker.example.com".to_owned(),
         }
     }
 }
@@ -45,6 +56,16 @@ impl FromStr for Host {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
+        Self::parse(text, false)
+    }
+}
+
+impl Host {
+    /// Reads an address. A TCP port that is not named is that of TLS, or the plain one.
+    ///
+    /// # Errors
+    /// [`InvalidHost`].
+    pub fn parse(text: &str, tls: bool) -> Result<Self, InvalidHost> {
         let text = text.trim();
         let (scheme, address) = text.split_once("://").unwrap_or(("tcp", text));
         match scheme {
@@ -52,7 +73,9 @@ impl FromStr for Host {
                 let path = if address.is_empty() { "/var/run/docker.sock" } else { address };
                 Ok(Self::Unix(PathBuf::from(path)))
             }
-            "tcp" | "http" => tcp(address, text),
+            "tcp" | "http" => tcp(address, text, if tls { 2376 } else { 2375 }),
+            "ssh" => ssh(address).map(Self::Ssh),
+            "npipe" => Err(InvalidHost::NoPipe),
             _ => Err(InvalidHost::Scheme(text.to_owned())),
         }
     }
@@ -63,6 +86,11 @@ impl fmt::Display for Host {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp { name, port } => write!(f, "tcp://{}", join(name, *port)),
+            Self::Ssh(SshHost { user, name, port, socket }) => {
+                let at = if user.is_empty() { "" } else { "@" };
+                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+                write!(f, "ssh://{user}{at}{name}{port}{socket}")
+            }
         }
     }
 }
@@ -86,13 +114,39 @@ fn lookup(hosts: &str, name: &str) -> Option<IpAddr> {
     })
 }
 
-fn tcp(address: &str, text: &str) -> Result<Host, InvalidHost> {
+fn ssh(address: &str) -> Result<SshHost, InvalidHost> {
+    let (authority, path) = address.find('/').map_or((address, ""), |slash| address.split_at(slash));
+    if address.contains('?') {
+        return Err(InvalidHost::Ssh("extra query after the host"));
+    }
+    if address.contains('#') {
+        return Err(InvalidHost::Ssh("extra fragment after the host"));
+    }
+    let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if user.contains(':') {
+        return Err(InvalidHost::Ssh("plain-text password is not supported"));
+    }
+    let (name, port) = match place.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => {
+            (name, Some(port.parse().map_err(|_| InvalidHost::Ssh("the port is not a number"))?))
+        }
+        _ => (place, None),
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    if name.is_empty() {
+        return Err(InvalidHost::Ssh("no host specified"));
+    }
+    let socket = if path == "/" { "" } else { path };
+    Ok(SshHost { user: user.to_owned(), name: name.to_owned(), port, socket: socket.to_owned() })
+}
+
+fn tcp(address: &str, text: &str, default: u16) -> Result<Host, InvalidHost> {
     let address = address.split('/').next().unwrap_or_default();
     let (name, port) = match address.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => {
             (name, port.parse().map_err(|_| InvalidHost::Port(text.to_owned()))?)
         }
-        _ => (address, 2375),
+        _ => (address, default),
     };
     let name = name.trim_start_matches('[').trim_end_matches(']');
     let name = if name.is_empty() { "localhost" } else { name };
@@ -116,9 +170,13 @@ mod tests {
             ("tcp://[::1]:4000", "tcp://[::1]:4000"),
             (":1234", "tcp://localhost:1234"),
             ("tcp://10.0.0.1", "tcp://10.0.0.1:2375"),
+            ("ssh://me@box:2222/run/x.sock", "ssh://me@box:2222/run/x.sock"),
+            ("ssh://box/", "ssh://box"),
         ] {
             assert_eq!(text.parse::<Host>().map(|h| h.to_string()), Ok(shown.to_owned()), "{text}");
         }
+        assert_eq!("ssh://a:b@c".parse::<Host>(), Err(InvalidHost::Ssh("plain-text password is not supported")));
+        assert_eq!("npipe:////./pipe/x".parse::<Host>(), Err(InvalidHost::NoPipe));
         assert!("foo://x".parse::<Host>().is_err());
         assert!("tcp://x:y".parse::<Host>().is_err());
     }

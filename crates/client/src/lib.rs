@@ -9,16 +9,21 @@ mod hijack;
 mod host;
 mod request;
 mod response;
+mod ssh;
+mod tls;
 mod version;
 
 use std::cell::Cell;
 
+pub use connection::Connection;
 pub use error::Error;
 pub use hijack::{Hijacked, ReadHalf, WriteHalf};
 pub use host::{Host, InvalidHost};
 pub use hyper::{Method, StatusCode};
 pub use request::{Request, Upload};
 pub use response::Response;
+pub use ssh::SshHost;
+pub use tls::{Tls, TlsError};
 pub use version::ApiVersion;
 
 /// What `_ping` says about an engine.
@@ -33,6 +38,7 @@ pub struct Ping {
 /// A client of one engine.
 pub struct Client {
     host: Host,
+    pub(crate) tls: Option<Tls>,
     user_agent: String,
     version: Cell<Option<ApiVersion>>,
 }
@@ -41,7 +47,21 @@ impl Client {
     /// A client of the engine at `host`. `version` pins the API version; without it the client negotiates.
     #[must_use]
     pub fn new(host: Host, version: Option<ApiVersion>, user_agent: &str) -> Self {
-        Self { host, user_agent: user_agent.to_owned(), version: Cell::new(version) }
+        Self { host, tls: None, user_agent: user_agent.to_owned(), version: Cell::new(version) }
+    }
+
+    /// Speaks TLS to engines behind a TCP port.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// A bare connection to the engine.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] when nothing listens.
+    pub async fn dial(&self) -> Result<Connection, Error> {
+        Ok(Connection::open(&self.host, self.tls.as_ref()).await?.connection)
     }
 
     /// Where the engine is.

@@ -15,7 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Opened};
+use crate::ssh::Ssh;
 use crate::{Client, Error, Hijacked, Response, escape, hijack};
 
 /// A request body that a task feeds piece by piece.
@@ -157,13 +158,13 @@ impl<'a> Request<'a> {
         self.client.negotiate().await?;
         let target = self.target();
         let body = self.bytes.unwrap_or_default();
-        hijack::open(self.client.host(), &self.client.user_agent, &target, &self.headers, &body).await
+        hijack::open(self.client, &target, &self.headers, &body).await
     }
 
     /// Sends as it stands: no negotiation before, no look at the status after.
     pub(crate) async fn transmit(self) -> Result<Response, Error> {
         let target = self.target();
-        let connection = Connection::open(&self.client.host).await?;
+        let Opened { connection, ssh } = Connection::open(&self.client.host, self.client.tls.as_ref()).await?;
         let (mut sender, driver) =
             hyper::client::conn::http1::handshake(TokioIo::new(connection)).await.map_err(Error::Http)?;
         // The driver ends with the connection; its error reaches us through the response.
@@ -180,7 +181,8 @@ impl<'a> Request<'a> {
         }
         let request =
             builder.body(self.body).map_err(|e| Error::Answer { path: target.clone(), detail: e.to_string() })?;
-        let response = sender.send_request(request).await.map_err(Error::Http)?;
+        let response =
+            sender.send_request(request).await.map_err(|error| ssh.map_or(Error::Http(error), Ssh::failure))?;
         Ok(Response::new(target, response))
     }
 

@@ -11,6 +11,9 @@ use crate::root::GLOBAL;
 const COMMON: [&str; 11] =
     ["run", "exec", "ps", "pull", "push", "images", "login", "logout", "search", "version", "info"];
 
+/// A command that only programs call.
+const HIDDEN: &str = "dial-stdio";
+
 /// `Usage:  docker run [OPTIONS] IMAGE …`
 #[must_use]
 pub fn usage(program: &str, path: &str, command: &Command) -> String {
@@ -46,7 +49,8 @@ pub fn group(program: &str, name: &str) -> String {
     let mut lines: Vec<(&str, &str)> = COMMANDS
         .iter()
         .filter_map(|command| {
-            let path = command.paths.iter().find_map(|path| path.strip_prefix(&prefix))?;
+            let path =
+                command.paths.iter().find_map(|path| path.strip_prefix(&prefix)).filter(|path| *path != HIDDEN)?;
             Some((path, first_line(command.about)))
         })
         .collect();

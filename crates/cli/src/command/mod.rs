@@ -9,6 +9,7 @@ mod container_host;
 mod container_networks;
 mod cp;
 mod create;
+mod dial_stdio;
 mod diff;
 mod events;
 mod exec;
@@ -105,6 +106,7 @@ pub static COMMANDS: &[&Command] = &[
     &commit::COMMAND,
     &cp::COMMAND,
     &create::COMMAND,
+    &dial_stdio::COMMAND,
     &diff::COMMAND,
     &events::COMMAND,
     &exec::COMMAND,
