@@ -269,10 +269,11 @@ impl FileWriter {
         }
         let (turn, lock) = self.rotation.turn(&self.path, self.size).map_err(failed)?;
         if turn == Turn::Next {
+            let full = self.size;
             // The new file is opened before the old one is let go: a failure leaves a log to write to.
             let (file, size) = open(&self.path, OFlags::TRUNC)?;
             (self.file, self.size) = (file, size);
-            self.rotation.turned(&self.path, self.format, lock).map_err(failed)?;
+            self.rotation.turned(&self.path, self.format, full, lock).map_err(failed)?;
         }
         Ok(turn)
     }

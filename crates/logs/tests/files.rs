@@ -240,3 +240,149 @@ fn a_full_disk_keeps_lines_until_there_is_room() {
     drop(writer);
     rustix::mount::unmount(&mount, rustix::mount::UnmountFlags::DETACH).unwrap();
 }
+
+fn compress(log: &Log, codec: &str) {
+    let arguments = [codec.into(), "json".into(), log.path().into_os_string()];
+    logs::compress::main(&arguments).unwrap();
+}
+
+/// The compressor that the writer starts is this program, which does nothing here: the tests compress themselves.
+fn flush(writer: &mut FileWriter) {
+    writer.flush(false).unwrap();
+    while writer.is_waiting() {
+        std::thread::sleep(Duration::from_millis(1));
+        while let Ok(Some((pid, _))) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {
+            writer.child_ended(pid.as_raw_nonzero().get());
+        }
+        writer.flush(false).unwrap();
+    }
+}
+
+#[test]
+fn compressed_files_are_read_like_others() {
+    for (codec, suffix) in [("gz", ".gz"), ("zst", ".zst")] {
+        let log = Log::new();
+        let options = FileOptions {
+            max_size: Some(1000),
+            max_file: 50,
+            compress: Some(if codec == "gz" { logs::Codec::Gzip } else { logs::Codec::Zstd }),
+            ..FileOptions::new(log.path(), Format::Json)
+        };
+        let mut writer = FileWriter::open(options).unwrap();
+        let second = |i: usize| Timestamp(i as i64 * 1_000_000_000);
+        for i in 0..100 {
+            writer.append(Stream::Stdout, format!("line {i}\n").as_bytes(), second(i));
+            flush(&mut writer);
+        }
+        // One that follows from the start, and reads on after everything it had not seen was compressed.
+        let ending = Arc::new(Ending::new().unwrap());
+        let query = Query { follow: true, ..raw() };
+        let mut follower = Reader::open(&log.path(), Format::Json, query, Some(Arc::clone(&ending))).unwrap();
+        let mut seen = Vec::new();
+        follower.next_chunk(&mut seen).unwrap();
+        compress(&log, codec);
+        let packed = std::fs::read_dir(log.directory.path()).unwrap().filter_map(Result::ok);
+        let packed = packed.filter(|entry| entry.file_name().to_string_lossy().ends_with(suffix)).count();
+        assert!(packed > 5 && !log.aged(1).exists(), "{packed} compressed files");
+        assert_eq!(log.read(raw()), lines(0..100));
+        for count in 0..105 {
+            assert_eq!(log.read(tail(count as u64)), lines(100_usize.saturating_sub(count)..100), "tail {count}");
+        }
+        assert_eq!(log.read(Query { since: Some(second(42)), ..raw() }), lines(42..100));
+        assert_eq!(log.read(Query { since: Some(second(7)), until: Some(second(50)), ..raw() }), lines(7..51));
+        // The names move on, compressed or not.
+        for i in 100..200 {
+            writer.append(Stream::Stdout, format!("line {i}\n").as_bytes(), second(i));
+            flush(&mut writer);
+        }
+        ending.finish();
+        while follower.next_chunk(&mut seen).unwrap() == ChunkState::Data {}
+        assert_eq!(String::from_utf8(seen).unwrap(), lines(0..200));
+        // Again, with some compressed already.
+        compress(&log, codec);
+        assert_eq!(log.read(raw()), lines(0..200));
+    }
+}
+
+#[test]
+fn a_budget_counts_bytes_on_disk() {
+    let log = Log::new();
+    let options = FileOptions {
+        max_size: Some(5000),
+        max_file: 64,
+        budget: Some(30_000),
+        ..FileOptions::new(log.path(), Format::Json)
+    };
+    let mut writer = FileWriter::open(options).unwrap();
+    for start in (0..2000).step_by(20) {
+        write(&mut writer, &lines(start..start + 20));
+        let files = std::fs::read_dir(log.directory.path()).unwrap();
+        let disk: u64 = files.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+        assert!(disk <= 30_000 + 200, "{disk} bytes");
+    }
+    let kept = log.read(raw());
+    assert!(kept.len() > 1000 && lines(0..2000).ends_with(&kept));
+}
+
+#[test]
+fn the_local_format_is_read_from_both_ends() {
+    let log = Log::new();
+    let options = FileOptions { max_size: Some(2000), max_file: 100, ..FileOptions::new(log.path(), Format::Local) };
+    let mut writer = FileWriter::open(options.clone()).unwrap();
+    write(&mut writer, &lines(0..300));
+    // A writer that was killed in the middle of an entry.
+    drop(writer);
+    std::fs::OpenOptions::new().append(true).open(log.path()).unwrap().write_all(b"\0\0\0\x30\x0a").unwrap();
+    let read = |query: Query| read_all(Reader::open(&log.path(), Format::Local, query, None).unwrap());
+    assert_eq!(read(tail(3)), lines(297..300));
+    let mut writer = FileWriter::open(options).unwrap();
+    write(&mut writer, &lines(300..310));
+    assert_eq!(read(raw()), lines(0..310));
+    for count in 0..315 {
+        assert_eq!(read(tail(count as u64)), lines(310_usize.saturating_sub(count)..310), "tail {count}");
+    }
+}
+
+#[test]
+fn journald_gets_datagrams_and_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let fields = vec![("CONTAINER_NAME".to_owned(), "web".to_owned())];
+    let remote = logs::RemoteOptions {
+        driver: logs::Driver::Journald { fields },
+        addresses: vec![logs::Address::UnixDatagram(path.clone())],
+        lazy: false,
+        retry: logs::Retry { first: 1, longest: 10, limit: None },
+        patient: false,
+        buffer: 1 << 20,
+        buffer_entries: None,
+    };
+    let plan = logs::LogPlan { remote: Some(remote.clone()), ..logs::LogPlan::default() };
+    let mut log = logs::Log::open(plan).unwrap().unwrap();
+    let received = |log: &mut logs::Log, socket: &std::os::unix::net::UnixDatagram, text: &str| {
+        log.append(Stream::Stdout, format!("{text}\n").as_bytes(), Timestamp::now());
+        socket.set_nonblocking(true).unwrap();
+        let begin = Instant::now();
+        let mut bytes = [0; 4096];
+        loop {
+            log.flush(Instant::now(), false).unwrap();
+            if let Ok(length) = socket.recv(&mut bytes) {
+                return String::from_utf8_lossy(&bytes[..length]).into_owned();
+            }
+            assert!(begin.elapsed() < Duration::from_secs(30));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let entry = received(&mut log, &socket, "one");
+    assert!(entry.starts_with("MESSAGE=one\nPRIORITY=6\nCONTAINER_NAME=web\n"), "{entry}");
+    // journald restarts: a new socket under the old name.
+    drop(socket);
+    std::fs::remove_file(&path).unwrap();
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    assert!(received(&mut log, &socket, "two").starts_with("MESSAGE=two\n"));
+    assert!(log.is_sent());
+    let nowhere = logs::RemoteOptions { addresses: vec![logs::Address::UnixDatagram("/nope".into())], ..remote };
+    let refused = logs::Log::open(logs::LogPlan { remote: Some(nowhere), ..logs::LogPlan::default() });
+    assert_eq!(refused.unwrap_err().to_string(), "dial unixgram /nope: connect: no such file or directory");
+}
