@@ -286,6 +286,9 @@ pub enum Invalid {
     /// A security option nobody knows.
     #[error("invalid --security-opt 2: \"{0}\"")]
     SecurityOpt(String),
+    /// A limit of processes that the kernel does not know.
+    #[error("invalid ulimit type: {0}")]
+    Ulimit(String),
     /// A seccomp profile that does not parse.
     #[error("opening seccomp profile ({0}) failed")]
     Seccomp(String),

@@ -48,6 +48,7 @@ pub(crate) fn merge(host: &HostConfig, request: &UpdateContainer) -> Result<Over
         (&mut resources.memory, new.memory),
         (&mut resources.memory_swap, new.memory_swap),
         (&mut resources.memory_reservation, new.memory_reservation),
+        (&mut resources.kernel_memory_tcp, new.kernel_memory_tcp),
         (&mut resources.nano_cpus, new.nano_cpus),
         (&mut resources.cpu_shares, new.cpu_shares),
         (&mut resources.cpu_period, new.cpu_period),

@@ -212,12 +212,7 @@ mod tests {
                 503,
                 "{\"message\":\"This node is not a swarm manager. Use \\\"docker swarm init\\\" or \\\"docker swarm join\\\" to connect this node to swarm and try again.\"}\n",
             ),
-            (
-                "POST",
-                "/v1.41/build",
-                501,
-                "{\"message\":\"POST /build is not supported by this engine yet\"}\n",
-            ),
+            ("POST", "/v1.41/build", 501, "{\"message\":\"POST /build is not supported by this engine yet\"}\n"),
         ] {
             assert_eq!(refusal(method, uri).await, (status, body.to_owned()), "{method} {uri}");
         }

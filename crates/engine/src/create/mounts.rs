@@ -103,6 +103,13 @@ fn plan_request(request: &MountRequest) -> Result<MountPlan, Error> {
             if request.non_recursive {
                 point.options.push("bind".to_owned());
             }
+            // Words that only `start` reads: the recursion of `ro`.
+            if request.read_only_non_recursive {
+                point.options.push("ro-non-recursive".to_owned());
+            }
+            if request.read_only_force_recursive {
+                point.options.push("ro-force-recursive".to_owned());
+            }
             point
         }
         MountRequestKind::Volume => volume_point(&request.source, &destination),
@@ -114,6 +121,7 @@ fn plan_request(request: &MountRequest) -> Result<MountPlan, Error> {
             if request.tmpfs_mode > 0 {
                 options.push(format!("mode={:o}", request.tmpfs_mode));
             }
+            options.extend(request.tmpfs_options.iter().map(|words| words.join("=")));
             tmpfs_point(&destination, options)
         }
     };

@@ -135,6 +135,7 @@ pub(super) fn plan(
         crate::start::check_user_namespace(&host)?;
     }
     complete(&mut host, defaults);
+    crate::start::check_security(&host)?;
     Ok(CreatePlan { config, host, path, args, warnings })
 }
 

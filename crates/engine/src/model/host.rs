@@ -104,6 +104,12 @@ pub struct MountRequest {
     pub propagation: String,
     /// Bind: not recursive.
     pub non_recursive: bool,
+    /// Bind, read-only: what is mounted below the source stays writable.
+    #[serde(default)]
+    pub read_only_non_recursive: bool,
+    /// Bind, read-only: refused where the kernel cannot make what is mounted below read-only too.
+    #[serde(default)]
+    pub read_only_force_recursive: bool,
     /// Bind: create the source directory when it is missing.
     pub create_source: bool,
     /// Volume: do not copy the image's content into an empty volume.
@@ -114,6 +120,9 @@ pub struct MountRequest {
     pub tmpfs_size: u64,
     /// Tmpfs: mode bits, 0 for 1777.
     pub tmpfs_mode: u32,
+    /// Tmpfs: further options, each a word or a key and a value.
+    #[serde(default)]
+    pub tmpfs_options: Vec<Vec<String>>,
 }
 
 /// One published port as requested.
@@ -182,6 +191,8 @@ pub struct Resources {
     pub memory_swap: i64,
     /// Soft memory limit, bytes.
     pub memory_reservation: i64,
+    /// Kernel memory for TCP buffers, bytes; what a kernel without that limit is asked in vain.
+    pub kernel_memory_tcp: i64,
     /// 0 to 100.
     pub memory_swappiness: Option<i64>,
     /// Whether the OOM killer is off for the container.

@@ -42,7 +42,7 @@ pub(crate) use files::{own_names, write_resolv_conf};
 pub(crate) use mounts::release_shared_memory;
 pub(crate) use remap::check as check_user_namespace;
 pub(crate) use resources::change as change_limits;
-pub(crate) use security::Filters;
+pub(crate) use security::{Filters, check as check_security};
 pub(crate) use users::ids as user_ids;
 
 /// A container that runs.

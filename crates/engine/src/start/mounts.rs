@@ -8,7 +8,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::files::NameFiles;
 use super::observe::Observed;
-use super::remap;
+use super::{remap, security};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::model::{ContainerSpec, HostConfig, MountPoint, NamespaceMode};
@@ -60,7 +60,12 @@ fn system_mounts(host: &HostConfig, shm: Option<&Path>, remapped: bool) -> Vec<M
     let mut mounts = defaults::mounts(size);
     for mount in &mut mounts {
         let destination = mount.destination.to_string_lossy().into_owned();
-        if host.privileged && (destination == "/sys" || destination == "/sys/fs/cgroup") {
+        let writable = match destination.as_str() {
+            "/sys" => host.privileged,
+            "/sys/fs/cgroup" => host.privileged || security::writable_cgroups(host),
+            _ => false,
+        };
+        if writable {
             mount.options.retain(|option| option != "ro");
             mount.options.push("rw".to_owned());
         }
@@ -100,9 +105,20 @@ fn from_point(point: &MountPoint) -> Mount {
         _ => {
             let recursive = if point.options.iter().any(|option| option == "bind") { "bind" } else { "rbind" };
             let propagation = if point.propagation.is_empty() { "rprivate" } else { &point.propagation };
-            bind(Path::new(&point.source), &point.destination, &[recursive, access, propagation])
+            let mut options = vec![recursive, access, propagation];
+            if !point.rw && point.kind == "bind" && reads_only_below(point, security::kernel()) {
+                options.push("rro");
+            }
+            bind(Path::new(&point.source), &point.destination, &options)
         }
     }
+}
+
+/// Whether what is mounted below a read-only bind becomes read-only too: Docker's default since API 1.44, where the
+/// kernel can (5.12). When it must and the kernel cannot, the mount fails with the kernel's word.
+fn reads_only_below(point: &MountPoint, kernel: (u32, u32)) -> bool {
+    let has = |word: &str| point.options.iter().any(|option| option == word);
+    has("ro-force-recursive") || (kernel >= (5, 12) && !has("ro-non-recursive") && !has("bind"))
 }
 
 fn bind(source: &Path, destination: &str, options: &[&str]) -> Mount {

@@ -7,7 +7,7 @@ use runtime::seccomp::{self, Arch, DockerProfile, Host};
 use runtime::spec::defaults;
 
 use crate::error::{Error, Invalid};
-use crate::model::HostConfig;
+use crate::model::{HostConfig, NamespaceMode};
 
 /// Every capability the kernel knows (capabilities(7)), without the prefix.
 const ALL: [&str; 41] = [
@@ -52,6 +52,26 @@ const ALL: [&str; 41] = [
     "PERFMON",
     "BPF",
     "CHECKPOINT_RESTORE",
+];
+
+/// Names of `--ulimit` (getrlimit(2)).
+const LIMITS: [&str; 16] = [
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// Compiled filters by the settings they depend on: compiling takes a millisecond, starts are more frequent.
@@ -111,7 +131,7 @@ fn compile(profile: Option<&str>, capabilities: &[String]) -> Result<Option<Vec<
     profile.map(|profile| seccomp::compile(&profile).map_err(invalid)).transpose()
 }
 
-fn kernel() -> (u32, u32) {
+pub(super) fn kernel() -> (u32, u32) {
     let uname = rustix::system::uname();
     let release = uname.release().to_string_lossy();
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse().ok());
@@ -144,6 +164,7 @@ pub(super) fn no_new_privileges(host: &HostConfig, default: bool) -> Result<bool
         match (key, value) {
             ("no-new-privileges", "" | "true") => found = true,
             ("no-new-privileges", "false") => found = false,
+            ("writable-cgroups", "true" | "false") => {}
             // No label or AppArmor support here, as in a Docker on a kernel without them: reported, not applied.
             ("seccomp" | "label" | "apparmor", value) if !value.is_empty() => {}
             ("disable", "") => {}
@@ -151,6 +172,29 @@ pub(super) fn no_new_privileges(host: &HostConfig, default: bool) -> Result<bool
         }
     }
     Ok(found)
+}
+
+/// `writable-cgroups=true`: the container may divide its own control group.
+pub(super) fn writable_cgroups(host: &HostConfig) -> bool {
+    let last = host.security_opt.iter().rev().find_map(|option| option.strip_prefix("writable-cgroups="));
+    last == Some("true")
+}
+
+/// Checks at create what a start would refuse: names of capabilities, security options, kinds of limits.
+///
+/// # Errors
+/// [`Invalid`].
+pub(crate) fn check(host: &HostConfig) -> Result<(), Error> {
+    no_new_privileges(host, false)?;
+    names(&host.cap_add)?;
+    names(&host.cap_drop)?;
+    if writable_cgroups(host) && host.cgroupns_mode == NamespaceMode::Host {
+        return Err(Invalid::Conflict("writable-cgroups and the cgroup namespace of the host").into());
+    }
+    match host.resources.ulimits.iter().find(|limit| !LIMITS.contains(&limit.name.as_str())) {
+        Some(limit) => Err(Invalid::Ulimit(limit.name.clone()).into()),
+        None => Ok(()),
+    }
 }
 
 /// The capabilities of a container's processes.

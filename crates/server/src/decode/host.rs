@@ -101,6 +101,7 @@ pub(super) fn resources(wire: &mut wire::HostConfig) -> Resources {
         memory: wire.memory,
         memory_swap: wire.memory_swap,
         memory_reservation: wire.memory_reservation,
+        kernel_memory_tcp: wire.kernel_memory_tcp,
         // -1 is how old clients say "not set".
         memory_swappiness: wire.memory_swappiness.filter(|value| *value != -1),
         oom_kill_disable: wire.oom_kill_disable,
@@ -165,7 +166,6 @@ pub(super) fn check_unsupported(wire: &wire::HostConfig) -> Result<(), Failure> 
         (!wire.cgroup.is_empty(), "HostConfig.Cgroup"),
         (wire.cpu_count != 0, "HostConfig.CpuCount"),
         (wire.cpu_percent != 0, "HostConfig.CpuPercent"),
-        (wire.kernel_memory_tcp != 0, "HostConfig.KernelMemoryTCP"),
     ];
     match unsupported.iter().find(|(set, _)| *set) {
         Some((_, option)) => Err(Failure::unsupported(option)),

@@ -1,6 +1,6 @@
 //! `-v` and `--mount`.
 
-use api::container::{Mount, VolumeOptions};
+use api::container::{BindOptions, Mount, VolumeOptions};
 use engine::model::{BindMount, MountRequest, MountRequestKind};
 
 use crate::failure::Failure;
@@ -53,17 +53,13 @@ pub(super) fn mount(wire: Mount) -> Result<MountRequest, Failure> {
     };
     check_options(&wire, kind)?;
     let bind = wire.bind_options.unwrap_or_default();
-    if bind.read_only_force_recursive || bind.read_only_non_recursive {
-        return Err(Failure::unsupported("recursive read-only control of bind mounts"));
-    }
+    check_recursion(&bind, wire.read_only)?;
     if !bind.propagation.is_empty() && !PROPAGATION.contains(&bind.propagation.as_str()) {
         return Err(problem("bind", &format!("invalid propagation mode: {}", bind.propagation)));
     }
     let volume = checked_volume(wire.volume_options.unwrap_or_default())?;
     let tmpfs = wire.tmpfs_options.unwrap_or_default();
-    if !tmpfs.options.is_empty() {
-        return Err(Failure::unsupported("TmpfsOptions.Options"));
-    }
+    tmpfs.options.iter().try_for_each(|option| check_tmpfs_option(option))?;
     Ok(MountRequest {
         kind,
         source: wire.source,
@@ -71,12 +67,51 @@ pub(super) fn mount(wire: Mount) -> Result<MountRequest, Failure> {
         read_only: wire.read_only,
         propagation: bind.propagation,
         non_recursive: bind.non_recursive,
+        read_only_non_recursive: bind.read_only_non_recursive,
+        read_only_force_recursive: bind.read_only_force_recursive,
         create_source: bind.create_mountpoint,
         no_copy: volume.no_copy,
         labels: volume.labels,
         tmpfs_size: u64::try_from(tmpfs.size_bytes).map_err(|_| problem("tmpfs", "invalid size"))?,
         tmpfs_mode: tmpfs.mode,
+        tmpfs_options: tmpfs.options,
     })
+}
+
+/// Control over what is mounted below the source of a read-only mount.
+fn check_recursion(bind: &BindOptions, read_only: bool) -> Result<(), Failure> {
+    for (set, name) in [
+        (bind.read_only_non_recursive, "ReadOnlyNonRecursive"),
+        (bind.read_only_force_recursive, "ReadOnlyForceRecursive"),
+    ] {
+        if set && !read_only {
+            return Err(problem("bind", &format!("{name} requires ReadOnly")));
+        }
+    }
+    if !bind.read_only_force_recursive {
+        return Ok(());
+    }
+    if bind.read_only_non_recursive {
+        return Err(problem("bind", "conflicting options: ReadOnlyNonRecursive and ReadOnlyForceRecursive"));
+    }
+    if bind.non_recursive {
+        return Err(problem("bind", "ReadOnlyForceRecursive and NonRecursive exclude each other"));
+    }
+    match bind.propagation.as_str() {
+        "" | "rprivate" => Ok(()),
+        _ => Err(problem("bind", "ReadOnlyForceRecursive requires Propagation to be rprivate")),
+    }
+}
+
+/// A flag, or a key with a value.
+fn check_tmpfs_option(option: &[String]) -> Result<(), Failure> {
+    const FLAGS: [&str; 6] = ["exec", "noexec", "suid", "nosuid", "dev", "nodev"];
+    const KEYS: [&str; 3] = ["uid", "gid", "nr_inodes"];
+    match option {
+        [flag] if FLAGS.contains(&flag.as_str()) => Ok(()),
+        [key, value] if KEYS.contains(&key.as_str()) && value.bytes().all(|b| b.is_ascii_alphanumeric()) => Ok(()),
+        words => Err(problem("tmpfs", &format!("invalid option: {:?}", words.join("=")))),
+    }
 }
 
 fn check_options(wire: &Mount, kind: MountRequestKind) -> Result<(), Failure> {

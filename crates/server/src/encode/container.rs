@@ -39,7 +39,7 @@ pub fn details(container: &ContainerDetails, version: ApiVersion) -> Inspect {
         platform: spec.platform.os.clone(),
         mount_label: String::new(),
         process_label: String::new(),
-        app_armor_profile: String::new(),
+        app_armor_profile: app_armor_profile(&spec.host),
         exec_ids: or_null(exec_ids),
         host_config: api::container::HostConfig {
             links: or_null(container.links.clone()),
@@ -95,6 +95,13 @@ fn encode_health(health: &model::Health) -> Health {
         failing_streak: i64::from(health.failing_streak),
         log: Some(health.log.iter().map(result).collect()),
     }
+}
+
+/// As asked for. Nothing confines by it here, as in a Docker on a kernel without AppArmor.
+fn app_armor_profile(host: &model::HostConfig) -> String {
+    let options = host.security_opt.iter().rev();
+    let mut named = options.filter_map(|option| option.strip_prefix("apparmor=").or(option.strip_prefix("apparmor:")));
+    named.next().map(str::to_owned).unwrap_or_default()
 }
 
 /// What `--tmpfs` mounts stays in `HostConfig.Tmpfs` and is no mount point to Docker.

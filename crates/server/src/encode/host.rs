@@ -97,6 +97,7 @@ fn resources(encoded: &mut wire::HostConfig, resources: &engine::model::Resource
     encoded.devices = Some(resources.devices.iter().map(device).collect());
     encoded.device_requests = or_null(resources.device_requests.iter().map(device_request).collect());
     encoded.device_cgroup_rules = or_null(resources.device_cgroup_rules.clone());
+    encoded.kernel_memory_tcp = resources.kernel_memory_tcp;
     encoded.memory_reservation = resources.memory_reservation;
     encoded.memory_swap = resources.memory_swap;
     encoded.memory_swappiness = resources.memory_swappiness;
@@ -176,6 +177,8 @@ fn mount(request: &MountRequest) -> wire::Mount {
                 propagation: request.propagation.clone(),
                 non_recursive: request.non_recursive,
                 create_mountpoint: request.create_source,
+                read_only_non_recursive: request.read_only_non_recursive,
+                read_only_force_recursive: request.read_only_force_recursive,
                 ..BindOptions::default()
             });
         }
@@ -192,6 +195,7 @@ fn mount(request: &MountRequest) -> wire::Mount {
             encoded.tmpfs_options = or_null(TmpfsOptions {
                 size_bytes: i64::try_from(request.tmpfs_size).unwrap_or(i64::MAX),
                 mode: request.tmpfs_mode,
+                options: request.tmpfs_options.clone(),
                 ..TmpfsOptions::default()
             });
         }
