@@ -10,7 +10,7 @@ use crate::attachments::{self, Link};
 use crate::container::{Container, Status};
 use crate::engine::Engine;
 use crate::error::{Error, Invalid};
-use crate::model::{ContainerSpec, HostConfig, NetworkMode, PortKey};
+use crate::model::{ContainerSpec, HostConfig, NetworkMode, PortKey, Protocol};
 use crate::name_files;
 
 /// A linked container that runs.
@@ -208,8 +208,8 @@ impl Linked {
         let prefix = self.alias.to_uppercase().replace('-', "_");
         let address = self.link.address;
         let mut ports: Vec<PortKey> = self.spec.config.exposed_ports.iter().copied().collect();
-        // By protocol, then by number: the first one is that of `<ALIAS>_PORT`.
-        ports.sort_by_key(|key| (key.protocol.to_string(), key.port));
+        // The lowest number, and TCP before the others, is that of `<ALIAS>_PORT`.
+        ports.sort_by_key(|key| (key.port, key.protocol != Protocol::Tcp));
         let mut variables = Vec::new();
         if let Some(PortKey { port, protocol }) = ports.first() {
             variables.push(format!("{prefix}_PORT={protocol}://{address}:{port}"));

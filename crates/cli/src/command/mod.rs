@@ -27,6 +27,8 @@ mod logout;
 mod logs;
 mod manifest;
 mod network;
+mod network_connect;
+mod network_create;
 mod pause;
 mod port;
 mod prune;
@@ -127,6 +129,10 @@ pub static COMMANDS: &[&Command] = &[
     &logs::COMMAND,
     &manifest::INSPECT,
     &network::LS,
+    &network_connect::CONNECT,
+    &network_connect::DISCONNECT,
+    &network_connect::RM,
+    &network_create::COMMAND,
     &pause::PAUSE,
     &pause::UNPAUSE,
     &port::COMMAND,

@@ -91,6 +91,11 @@ impl Question {
         Ok(Self { id, flags, section: message[HEADER..end + 4].to_vec(), size, wanted })
     }
 
+    /// Whether it asks for addresses of that family.
+    pub(super) fn takes(&self, address: IpAddr) -> bool {
+        matches!((address, &self.wanted), (IpAddr::V4(_), Wanted::Ipv4(_)) | (IpAddr::V6(_), Wanted::Ipv6(_)))
+    }
+
     /// An answer with these addresses; those of the family that was not asked for are left out. `datagram` cuts it to
     /// what the asker can take, and says so.
     pub(super) fn addresses(&self, addresses: &[IpAddr], datagram: bool) -> Vec<u8> {

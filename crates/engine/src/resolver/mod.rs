@@ -128,6 +128,7 @@ impl Shared {
         match &question.wanted {
             Wanted::Ipv4(name) | Wanted::Ipv6(name) | Wanted::Other(name) => {
                 let mut addresses = self.network.with_zone(|zone| zone.addresses(view, name))?;
+                addresses.retain(|address| question.takes(*address));
                 if addresses.len() > 1 {
                     let turn = self.turn.fetch_add(1, Ordering::Relaxed) % addresses.len();
                     addresses.rotate_left(turn);
