@@ -24,24 +24,7 @@ impl Network {
     /// On `host` and `none` there is no link and ports are not published, as in Docker.
     pub fn attach(&self, sandbox: &Sandbox, request: &AttachRequest) -> Result<EndpointRecord, Error> {
         let target = self.target(&request.network)?;
-        let (network_id, network_name) = match &target {
-            Target::Bridge(bridge) => (bridge.id.clone(), bridge.network.clone()),
-            Target::Host(id) => (id.clone(), "host".to_owned()),
-            Target::None(id) => (id.clone(), "none".to_owned()),
-        };
-        let user = !matches!(network_name.as_str(), "bridge" | "host" | "none");
-        let mut record = EndpointRecord {
-            endpoint_id: random::endpoint_id()?,
-            network_id,
-            network_name,
-            container_id: request.container_id.clone(),
-            sandbox_id: sandbox.id.clone(),
-            sandbox_key: sandbox.key.clone(),
-            link: None,
-            ports: Vec::new(),
-            names: if user { request.names.clone() } else { Vec::new() },
-            is_gateway: false,
-        };
+        let mut record = fresh_record(&target, sandbox, request)?;
         let Target::Bridge(bridge) = target else { return Ok(record) };
         let ports = if bridge.internal { &[][..] } else { &request.ports };
         if self.firewall.is_none() && !ports.is_empty() {
@@ -295,6 +278,28 @@ impl Pools {
             pool.release(ipv6.address.into());
         }
     }
+}
+
+/// The record of an endpoint that nothing was done for yet.
+fn fresh_record(target: &Target, sandbox: &Sandbox, request: &AttachRequest) -> Result<EndpointRecord, Error> {
+    let (network_id, network_name) = match target {
+        Target::Bridge(bridge) => (bridge.id.clone(), bridge.network.clone()),
+        Target::Host(id) => (id.clone(), "host".to_owned()),
+        Target::None(id) => (id.clone(), "none".to_owned()),
+    };
+    let user = !matches!(network_name.as_str(), "bridge" | "host" | "none");
+    Ok(EndpointRecord {
+        endpoint_id: random::endpoint_id()?,
+        network_id,
+        network_name,
+        container_id: request.container_id.clone(),
+        sandbox_id: sandbox.id.clone(),
+        sandbox_key: sandbox.key.clone(),
+        link: None,
+        ports: Vec::new(),
+        names: if user { request.names.clone() } else { Vec::new() },
+        is_gateway: false,
+    })
 }
 
 fn device_names(inside: &mut Prepared) -> Result<Vec<String>, Error> {

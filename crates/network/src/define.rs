@@ -92,12 +92,7 @@ impl Network {
             let address = seen.addresses.iter().find(|address| address.device == link.index)?;
             Ipv4Net::new(address.address, address.prefix).ok()
         });
-        let asked = |ipv6: bool| -> Result<Option<&IpamPool>, Error> {
-            let mut pools = request.pools.iter().filter(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6);
-            let first = pools.next();
-            if pools.next().is_some() { Err(Error::SeveralSubnets) } else { Ok(first) }
-        };
-        let (asked4, asked6) = (asked(false)?, asked(true)?);
+        let (asked4, asked6) = (asked(&request.pools, false)?, asked(&request.pools, true)?);
         let (subnet, gateway) = match (asked4, present) {
             (Some(pool), _) => ipv4_pool(&request.name, pool, &taken)?,
             (None, Some(present)) => (present.trunc(), present.addr()),
@@ -187,7 +182,14 @@ impl Network {
     }
 }
 
-/// Docker's pattern for objects, and spaces within.
+/// The one pool of a family.
+fn asked(pools: &[IpamPool], ipv6: bool) -> Result<Option<&IpamPool>, Error> {
+    let mut pools = pools.iter().filter(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6);
+    let first = pools.next();
+    if pools.next().is_some() { Err(Error::SeveralSubnets) } else { Ok(first) }
+}
+
+/// A network may have any name but none, and those of the predefined ones.
 fn check_name(name: &str) -> Result<(), Error> {
     if name.trim().is_empty() {
         return Err(Error::InvalidName(name.to_owned()));

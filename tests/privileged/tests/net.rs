@@ -64,9 +64,10 @@ impl Drop for Made<'_> {
     }
 }
 
-/// Two octets that no other test of this file has: processes and tests run side by side.
-fn subnet(number: u8) -> String {
-    format!("10.{}.{number}", 100 + std::process::id() % 90)
+/// Three octets that no other test of this file has: processes and tests run side by side.
+fn subnet(number: u32) -> String {
+    let process = std::process::id();
+    format!("10.{}.{}", 100 + process % 90, number % 40 + 40 * (process / 90 % 6))
 }
 
 fn host(command: &str) -> String {
@@ -231,6 +232,27 @@ fn net_29_disconnect_unplugs_a_running_container() {
         made.run(&["stop", "-t", "0", &container]);
         made.run(&["network", "disconnect", "-f", &name, &container]);
         assert_eq!(made.inspect(&container, "{{len .NetworkSettings.Networks}}"), "0");
+    }
+}
+
+#[test]
+fn net_30_prune_asks_and_tells() {
+    // What others made for themselves must not go.
+    let daemon = Daemon::start(Options::default());
+    for client in daemon.clients() {
+        let mut made = Made::new(&daemon, &client);
+        let ((used, _), (unused, _)) = (made.network(&[]), made.network(&[]));
+        made.sleeper(&["--network", &used]);
+        let question = "WARNING! This will remove all custom networks not used by at least one container.\n\
+                        Are you sure you want to continue? [y/N] ";
+        let no = client.run_with_input(&["network", "prune"], b"n\n");
+        assert!(no.stdout.starts_with(question), "{no}");
+        assert_eq!(made.run(&["network", "inspect", "-f", "{{.Name}}", &unused]), unused);
+        let yes = client.run_with_input(&["network", "prune"], b"y\n");
+        yes.exits(0);
+        assert!(yes.stdout.ends_with(&format!("Deleted Networks:\n{unused}\n\n")), "{yes}");
+        let left = made.run(&["network", "ls", "--format", "{{.Name}}"]);
+        assert_eq!(left.lines().collect::<Vec<_>>(), ["bridge", "host", used.as_str(), "none"]);
     }
 }
 

@@ -138,6 +138,7 @@ pub static COMMANDS: &[&Command] = &[
     &port::COMMAND,
     &prune::CONTAINER,
     &prune::IMAGE,
+    &prune::NETWORK,
     &prune::SYSTEM,
     &prune::VOLUME,
     &ps::COMMAND,

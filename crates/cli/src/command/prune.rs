@@ -1,4 +1,4 @@
-//! `container prune`, `image prune`, `volume prune`, `system prune`.
+//! `container prune`, `image prune`, `network prune`, `volume prune`, `system prune`.
 
 use std::io::BufRead as _;
 
@@ -33,6 +33,17 @@ pub static IMAGE: Command = Command {
     interspersed: true,
     args: Args::None,
     run: images,
+};
+
+/// `network prune`.
+pub static NETWORK: Command = Command {
+    paths: &["network prune"],
+    usage: "[OPTIONS]",
+    about: "Remove all unused networks",
+    flags: &[&[UNTIL, FORCE]],
+    interspersed: true,
+    args: Args::None,
+    run: networks,
 };
 
 /// `volume prune`.
@@ -93,6 +104,15 @@ fn images(context: &Context, m: &Matches) -> Result<(), Failure> {
         "WARNING! This will remove all dangling images."
     };
     alone(context, m, IMAGES, warning, vec![dangling(m)])
+}
+
+fn networks(context: &Context, m: &Matches) -> Result<(), Failure> {
+    let warning = "WARNING! This will remove all custom networks not used by at least one container.";
+    if !m.on("force") && !confirmed(context, warning) {
+        return Ok(());
+    }
+    // Networks take no space that could be told.
+    prune(context, NETWORKS, &m.list("filter")).map(drop)
 }
 
 fn volumes(context: &Context, m: &Matches) -> Result<(), Failure> {
