@@ -86,9 +86,9 @@ impl Engine {
     pub async fn attach(self: &Arc<Self>, name: &str, request: AttachRequest) -> Result<AttachStream, Error> {
         let container = self.containers.find(name)?;
         match container.status().state {
-            ContainerState::Paused { .. } => return Err(StateConflict::AttachPaused.into()),
+            ContainerState::Paused { .. } => return Err(StateConflict::AttachPaused(name.to_owned()).into()),
             ContainerState::Restarting { .. } => {
-                return Err(StateConflict::Restarting(container.spec.id.to_string()).into());
+                return Err(StateConflict::AttachRestarting(name.to_owned()).into());
             }
             _ => {}
         }

@@ -178,8 +178,11 @@ pub enum StateConflict {
     #[error("cannot attach to a stopped container, start it first")]
     AttachStopped,
     /// Attach to a frozen container.
-    #[error("cannot attach to a paused container, unpause it first")]
-    AttachPaused,
+    #[error("container {0} is paused, unpause the container before attach")]
+    AttachPaused(String),
+    /// Attach to a container between two runs.
+    #[error("container {0} is restarting, wait until the container is running")]
+    AttachRestarting(String),
     /// The container is frozen.
     #[error("container {0} is paused, unpause the container before exec")]
     Paused(String),

@@ -74,14 +74,27 @@ fn switching_protocols(content_type: &'static str) -> Response<ResponseBody> {
 }
 
 async fn run(upgrade: OnUpgrade, session: Session) {
+    if let Some((socket, early)) = taken_over(upgrade).await {
+        copy::both_ways(socket, early, session).await;
+    }
+}
+
+/// The connection itself, and what the client sent right behind its request.
+async fn taken_over(upgrade: OnUpgrade) -> Option<(Socket, Bytes)> {
     let upgraded = match upgrade.await {
         Ok(upgraded) => upgraded,
         // The client left between its request and our answer; the process's side closes with the session.
-        Err(error) => return tracing::debug!(%error, "connection was not upgraded"),
+        Err(error) => {
+            tracing::debug!(%error, "connection was not upgraded");
+            return None;
+        }
     };
     match upgraded.downcast::<TokioIo<Tolerant>>() {
-        Ok(parts) => copy::both_ways(parts.io.into_inner().into_socket(), parts.read_buf, session).await,
-        Err(_) => tracing::error!("an upgraded connection is not one of ours"),
+        Ok(parts) => Some((parts.io.into_inner().into_socket(), parts.read_buf)),
+        Err(_) => {
+            tracing::error!("an upgraded connection is not one of ours");
+            None
+        }
     }
 }
 

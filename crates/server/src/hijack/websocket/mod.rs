@@ -19,14 +19,13 @@ use hyper::header::{
 };
 use hyper::upgrade::OnUpgrade;
 use hyper::{Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 
 use self::frame::{CloseCode, Decoder, Event, Opcode};
 use super::copy::{BUFFER, Input};
-use super::{Scanner, Session, Socket};
+use super::{Scanner, Session};
 use crate::body::ResponseBody;
 use crate::call::Call;
 use crate::failure::Failure;
@@ -104,16 +103,9 @@ fn accept(key: &str) -> String {
 }
 
 async fn run(upgrade: OnUpgrade, session: Session, opcode: Opcode) {
-    let upgraded = match upgrade.await {
-        Ok(upgraded) => upgraded,
-        Err(error) => return tracing::debug!(%error, "connection was not upgraded"),
-    };
-    match upgraded.downcast::<TokioIo<Socket>>() {
-        Ok(parts) => {
-            let (reader, writer) = tokio::io::split(parts.io.into_inner());
-            serve(reader, writer, parts.read_buf, session, opcode).await;
-        }
-        Err(_) => tracing::error!("an upgraded connection is not one of ours"),
+    if let Some((socket, early)) = super::taken_over(upgrade).await {
+        let (reader, writer) = tokio::io::split(socket);
+        serve(reader, writer, early, session, opcode).await;
     }
 }
 
