@@ -159,7 +159,7 @@ impl Engine {
         let container = self.containers.find(name)?;
         check_runs(&container)?;
         let id = ExecId::from_bytes(random::bytes());
-        let command = config.cmd.join(" ");
+        let command = told(&config.cmd);
         let entry = Arc::new(ExecEntry {
             id: id.clone(),
             container: container.spec.id.clone(),
@@ -180,7 +180,7 @@ impl Engine {
         let container = self.containers.by_id(&entry.container).ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
         check_runs(&container)?;
         entry.claim()?;
-        let command = entry.config.cmd.join(" ");
+        let command = told(&entry.config.cmd);
         self.exec_event(&container, &entry, &format!("exec_start: {command}"), None);
         let result = self.run_exec(&container, &entry, options).await;
         if result.is_err() {
@@ -227,6 +227,12 @@ impl Engine {
         }
         if options.detach { Ok(None) } else { Ok(Some(AttachStream { tty: options.raw, io: stream(theirs)? })) }
     }
+}
+
+/// A command as events tell it: the program, a blank, its arguments.
+fn told(command: &[String]) -> String {
+    let (program, arguments) = command.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    format!("{program} {}", arguments.join(" "))
 }
 
 fn check_runs(container: &Container) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use crate::arguments::{Flag, Parsed};
 pub(crate) const FLAGS: &[Flag] = &[Flag::value("bundle", Some('b'))];
 
 /// The version of the specification that is implemented.
-pub(crate) const OCI_VERSION: &str = "1.2.0";
+pub(crate) const OCI_VERSION: &str = runtime::spec::VERSION;
 
 const SHM_SIZE: u64 = 64 << 20;
 

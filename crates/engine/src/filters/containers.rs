@@ -26,6 +26,7 @@ const KEYS: [&str; 15] = [
     "status",
     "volume",
 ];
+const HEALTH: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
 const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
 
 /// The filters of `ps`, checked.
@@ -95,7 +96,8 @@ impl ContainerFilter {
             "status" if STATES.contains(&value) => self.states.push(value.to_owned()),
             "status" => return Err(InvalidFilter::Status(value.to_owned())),
             "exited" => self.exit_codes.push(value.parse().map_err(|_| bad("exited", value))?),
-            "health" => self.health.push(value.to_owned()),
+            "health" if HEALTH.contains(&value) => self.health.push(value.to_owned()),
+            "health" => return Err(InvalidFilter::Health(value.to_owned())),
             "volume" => self.volumes.push(value.to_owned()),
             "network" => self.networks.push(value.to_owned()),
             "publish" => self.published.push(port_range("publish", value)?),
@@ -153,9 +155,15 @@ impl ContainerFilter {
                 mount.destination == *wanted || source == wanted
             })
         };
+        // By the host's port, as Docker does, hence only while it is published.
+        let published = |range: &PortRange| {
+            let bound =
+                container.ports.iter().flat_map(|(key, bindings)| bindings.iter().map(|(_, port)| (*key, *port)));
+            bound.into_iter().any(|(key, port)| range.contains(PortKey { port, ..key }))
+        };
         any(&self.networks, on_network)
             && any(&self.volumes, mounts)
-            && any(&self.published, |range| spec.host.port_bindings.keys().any(|port| range.contains(*port)))
+            && any(&self.published, published)
             && any(&self.exposed, |range| spec.config.exposed_ports.iter().any(|port| range.contains(*port)))
     }
 }

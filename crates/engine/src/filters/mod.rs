@@ -31,6 +31,9 @@ pub enum InvalidFilter {
         /// The value.
         value: String,
     },
+    /// A health that containers do not have.
+    #[error("unrecognized filter value for health: {0}")]
+    Health(String),
     /// A state that containers do not have.
     #[error(
         "invalid filter 'status={0}': invalid value for state ({0}): must be one of created, running, paused, restarting, removing, exited, dead"

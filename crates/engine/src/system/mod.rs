@@ -63,6 +63,8 @@ pub struct SystemInfo {
     pub driver_status: Vec<(String, String)>,
     /// The machine.
     pub machine: Machine,
+    /// What the runtime can do (runtime-spec `features.md`), as JSON.
+    pub runtime_features: String,
     /// What can be limited here.
     pub cgroup: CgroupFeatures,
     /// Debug mode.
@@ -149,6 +151,7 @@ impl Engine {
             driver: self.store.driver_name(),
             driver_status: self.store.driver_status(),
             machine: Machine::observe(),
+            runtime_features: runtime::features::document(runtime::spec::VERSION).to_string(),
             cgroup: CgroupFeatures::observe(),
             debug: live.debug,
             listeners: self.events.listeners(),

@@ -45,6 +45,10 @@ pub struct CgroupFeatures {
     pub cpuset: bool,
     /// Number of processes.
     pub pids: bool,
+    /// Bytes and operations a second on a block device.
+    pub io_throttle: bool,
+    /// Shares of block devices; only version 2 may have to do without them and Docker warns there.
+    pub io_weight: bool,
     /// The OOM killer can be switched off.
     pub oom_kill_disable: bool,
 }
@@ -87,6 +91,8 @@ impl CgroupFeatures {
                     cpu_shares: has("cpu"),
                     cpuset: has("cpuset"),
                     pids: has("pids"),
+                    io_throttle: has("io"),
+                    io_weight: has("io") && slice_has("io.weight"),
                     oom_kill_disable: false,
                 }
             }
@@ -100,11 +106,19 @@ impl CgroupFeatures {
                     cpu_shares: has("cpu/cpu.shares"),
                     cpuset: has("cpuset/cpuset.cpus"),
                     pids: has("pids"),
+                    io_throttle: has("blkio/blkio.throttle.read_bps_device"),
+                    io_weight: has("blkio/blkio.weight") || has("blkio/blkio.bfq.weight"),
                     oom_kill_disable: has("memory/memory.oom_control"),
                 }
             }
         }
     }
+}
+
+/// Whether some group below the root, which has fewer files, has this one.
+fn slice_has(file: &str) -> bool {
+    let groups = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+    groups.into_iter().any(|group| group.path().join(file).exists())
 }
 
 /// Bytes of memory; zero when the kernel does not say.

@@ -22,6 +22,9 @@ pub use resources::{
 };
 pub use seccomp::{Seccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompRule};
 
+/// The version of the specification that is implemented.
+pub const VERSION: &str = "1.2.0";
+
 /// True for a value that the written form leaves out.
 fn absent<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()

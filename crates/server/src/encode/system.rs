@@ -7,7 +7,7 @@ use api::system::{
     Commit, ComponentVersion, DiscreteResource, Firewall, GenericResource, Index, Info, NamedResource, PlatformName,
     Plugins, RegistryConfig, Runtime, Swarm, Version,
 };
-use engine::{Proxies, SystemInfo, VersionInfo};
+use engine::{CgroupFeatures, Proxies, SystemInfo, VersionInfo};
 
 use super::{or_null, time};
 
@@ -59,7 +59,6 @@ pub fn version(info: &VersionInfo) -> Version {
 pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
     let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let containers = info.containers;
-    let cgroup = info.cgroup;
     let before_50 = (version < ApiVersion(50)).then_some(false);
     let commit = || commit(info.version, version);
     let configured = configured(&info);
@@ -71,23 +70,13 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
         images: count(info.images),
         driver: info.driver.to_owned(),
         plugins: plugins(),
-        memory_limit: cgroup.memory,
-        swap_limit: cgroup.swap,
-        cpu_cfs_period: cgroup.cpu_quota,
-        cpu_cfs_quota: cgroup.cpu_quota,
-        cpu_shares: cgroup.cpu_shares,
-        cpu_set: cgroup.cpuset,
-        pids_limit: cgroup.pids,
         ipv4_forwarding: info.machine.ipv4_forwarding,
         bridge_nf_iptables: before_50,
         bridge_nf_ip6tables: before_50,
         debug: info.debug,
         n_fd: count(info.machine.descriptors),
-        oom_kill_disable: cgroup.oom_kill_disable,
         n_goroutines: count(info.machine.threads),
         system_time: time::rfc3339(info.now),
-        cgroup_driver: "cgroupfs".to_owned(),
-        cgroup_version: cgroup.version.to_string(),
         n_events_listener: count(info.listeners),
         os_type: "linux".to_owned(),
         index_server_address: "https://index.docker.io/v1/".to_owned(),
@@ -95,7 +84,7 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
         mem_total: i64::try_from(info.machine.memory).unwrap_or(i64::MAX),
         docker_root_dir: info.data_root.to_string_lossy().into_owned(),
         server_version: info.version.to_owned(),
-        runtimes: runtimes(version),
+        runtimes: runtimes(&info.runtime_features, version),
         swarm: Swarm { local_node_state: "inactive".to_owned(), ..Swarm::default() },
         init_binary: "gantry-monitor".to_owned(),
         containerd_commit: commit(),
@@ -129,6 +118,23 @@ fn configured(info: &SystemInfo) -> Info {
         experimental_build: info.experimental,
         generic_resources: or_null(info.generic_resources.iter().map(|text| generic_resource(text)).collect()),
         cdi_spec_dirs: info.cdi_spec_dirs.iter().map(|path| path.display().to_string()).collect(),
+        ..limits(info.cgroup)
+    }
+}
+
+/// What can be limited.
+fn limits(cgroup: CgroupFeatures) -> Info {
+    Info {
+        memory_limit: cgroup.memory,
+        swap_limit: cgroup.swap,
+        cpu_cfs_period: cgroup.cpu_quota,
+        cpu_cfs_quota: cgroup.cpu_quota,
+        cpu_shares: cgroup.cpu_shares,
+        cpu_set: cgroup.cpuset,
+        pids_limit: cgroup.pids,
+        oom_kill_disable: cgroup.oom_kill_disable,
+        cgroup_driver: "cgroupfs".to_owned(),
+        cgroup_version: cgroup.version.to_string(),
         ..Info::default()
     }
 }
@@ -181,11 +187,11 @@ fn registry_config(insecure: &[String], mirrors: &[String]) -> RegistryConfig {
     RegistryConfig { insecure_registry_cidrs: cidrs, index_configs: configs, mirrors: mirrors.to_vec() }
 }
 
-fn runtimes(version: ApiVersion) -> BTreeMap<String, Runtime> {
+fn runtimes(features: &str, version: ApiVersion) -> BTreeMap<String, Runtime> {
     let status = if version < ApiVersion(44) {
         BTreeMap::new()
     } else {
-        [("org.opencontainers.runtime-spec.features".to_owned(), "{}".to_owned())].into()
+        [("org.opencontainers.runtime-spec.features".to_owned(), features.to_owned())].into()
     };
     let runtime = Runtime { path: "gantry-runtime".to_owned(), runtime_args: Vec::new(), status };
     ["gantry", "runc"].into_iter().map(|name| (name.to_owned(), runtime.clone())).collect()
@@ -210,12 +216,27 @@ fn warnings(info: &SystemInfo) -> Vec<String> {
     let missing = [
         (cgroup.memory, "WARNING: No memory limit support"),
         (cgroup.swap, "WARNING: No swap limit support"),
+        (cgroup.oom_kill_disable || cgroup.version == 2, "WARNING: No oom kill disable support"),
         (cgroup.cpu_quota, "WARNING: No cpu cfs quota support"),
+        (cgroup.cpu_quota, "WARNING: No cpu cfs period support"),
         (cgroup.cpu_shares, "WARNING: No cpu shares support"),
         (cgroup.cpuset, "WARNING: No cpuset support"),
         (cgroup.pids, "WARNING: No pids limit support"),
         (info.machine.ipv4_forwarding, "WARNING: IPv4 forwarding is disabled"),
     ];
+    let unified = cgroup.version == 2;
+    let throttle: &[&str] = match (cgroup.io_throttle, unified) {
+        (true, _) => &[],
+        (false, true) => &["io.max (rbps)", "io.max (wbps)", "io.max (riops)", "io.max (wiops)"],
+        (false, false) => &[
+            "blkio throttle.read_bps_device",
+            "blkio throttle.write_bps_device",
+            "blkio throttle.read_iops_device",
+            "blkio throttle.write_iops_device",
+        ],
+    };
+    let weight: &[&str] = if unified && !cgroup.io_weight { &["io.weight", "io.weight (per device)"] } else { &[] };
+    let devices = weight.iter().chain(throttle).map(|what| format!("WARNING: No {what} support"));
     let missing = missing.iter().filter(|(present, _)| !present).map(|(_, text)| (*text).to_owned());
-    missing.chain(info.warnings.iter().cloned()).collect()
+    missing.chain(devices).chain(info.warnings.iter().cloned()).collect()
 }

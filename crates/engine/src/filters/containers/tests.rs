@@ -24,8 +24,7 @@ impl Lookup for World {
 fn container() -> ContainerSummary {
     let mut config = ContainerConfig { labels: [("tier".to_owned(), "front".to_owned())].into(), ..Default::default() };
     config.exposed_ports.insert("80/tcp".parse().unwrap());
-    let mut host = HostConfig::default();
-    host.port_bindings.insert("8080/udp".parse().unwrap(), Vec::new());
+    let host = HostConfig::default();
     let spec = ContainerSpec {
         id: ContainerId::from_bytes([0xab; 32]),
         created: Timestamp::from_second(100).unwrap(),
@@ -65,7 +64,7 @@ fn container() -> ContainerSummary {
         health: None,
         image: "base".to_owned(),
         networks: [("bridge".to_owned(), Default::default())].into(),
-        ports: Default::default(),
+        ports: [("53/udp".parse().unwrap(), vec![("0.0.0.0".to_owned(), 8080)])].into(),
         size: None,
     }
 }
