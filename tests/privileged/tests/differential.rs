@@ -44,7 +44,7 @@ fn the_api_answers_as_docker_does() {
             one.step, one.place, one.field, one.reference, one.gantry
         );
     }
-    let stale = if std::env::var_os("GANTRY_DIFF").is_none() { accepted.stale() } else { Vec::new() };
+    let stale = if std::env::var("GANTRY_DIFF").unwrap_or_default().is_empty() { accepted.stale() } else { Vec::new() };
     println!("{requests} requests, {} differences, {excused} accepted ones", differences.len());
     for rule in &stale {
         println!("nothing to accept any more: {rule}");

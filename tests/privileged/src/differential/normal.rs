@@ -4,7 +4,7 @@ use regex_lite::{Captures, Regex};
 use serde_json::Value;
 
 /// Members whose numbers belong to the moment or the machine; that they are numbers (and whether zero) still counts.
-const NUMBERS: [&str; 31] = [
+const NUMBERS: [&str; 30] = [
     "Created",
     "time",
     "timeNano",
@@ -32,7 +32,6 @@ const NUMBERS: [&str; 31] = [
     "tx_bytes",
     "tx_packets",
     "rx_dropped",
-    "execDuration",
     "current",
     "failcnt",
     "value",
@@ -137,7 +136,9 @@ impl Normal {
                 items.into()
             }
             Value::Object(members) => {
-                members.iter().map(|(key, value)| (self.text(key), self.json(key, value))).collect()
+                // Docker 23 began to tell how long a run took.
+                let members = members.iter().filter(|(key, _)| *key != "execDuration");
+                members.map(|(key, value)| (self.text(key), self.json(key, value))).collect()
             }
             _ => value.clone(),
         }
