@@ -63,6 +63,12 @@ wire! {
         pub mirrors: Vec<String>,
     }
 
+    /// One of `DefaultAddressPools`.
+    pub struct AddressPool {
+        pub base: String,
+        pub size: u8,
+    }
+
     /// `GenericResource`: one of the two.
     pub struct GenericResource {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +202,8 @@ wire! {
         pub firewall_backend: Option<Firewall>,
         #[serde(rename = "CDISpecDirs")]
         pub cdi_spec_dirs: Vec<String>,
+        #[serde(skip_serializing_if = "is_default")]
+        pub default_address_pools: Vec<AddressPool>,
         pub warnings: Option<Vec<String>>,
     }
 

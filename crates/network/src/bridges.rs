@@ -85,7 +85,9 @@ pub(crate) fn open_default(
 ) -> Result<Option<Bridge>, Error> {
     let first = existing.iter().filter(|record| record.network_id == *id).find_map(|record| record.link.as_ref());
     let previous = first.and_then(|link| Ipv4Net::new(link.gateway, link.prefix).ok());
-    let Some(plan) = plan_bridge(&config.bridge, config.mtu, previous, observed)? else { return Ok(None) };
+    let Some(plan) = plan_bridge(&config.bridge, config.mtu, previous, observed, &config.address_pools)? else {
+        return Ok(None);
+    };
     let owned = matches!(config.bridge, DefaultBridge::Owned { .. });
     let text = alias(&config.data_root);
     let index = apply_bridge(route, &plan, owned.then_some(text.as_str()))?;

@@ -24,6 +24,17 @@ pub struct NetworkConfig {
     pub icc: bool,
     /// Host address of published ports that name none (`--ip`).
     pub default_bind_ip: Ipv4Addr,
+    /// Where networks that name no subnet get theirs; empty for Docker's pools (`--default-address-pool`).
+    pub address_pools: Vec<AddressPool>,
+}
+
+/// A block of addresses that networks are cut from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressPool {
+    /// The whole block.
+    pub base: Ipv4Net,
+    /// Prefix length of each network, not shorter than the block's and at most 30.
+    pub size: u8,
 }
 
 /// The device behind the default network.
@@ -58,6 +69,7 @@ impl NetworkConfig {
             iptables: true,
             icc: true,
             default_bind_ip: Ipv4Addr::UNSPECIFIED,
+            address_pools: Vec::new(),
         }
     }
 }

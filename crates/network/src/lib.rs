@@ -34,7 +34,7 @@ mod sandbox;
 mod zone;
 
 pub use bridge::default_bridge_name;
-pub use config::{DefaultBridge, NetworkConfig};
+pub use config::{AddressPool, DefaultBridge, NetworkConfig};
 pub use definition::{IpamPool, NetworkRequest};
 pub use endpoint::{AttachRequest, EndpointRecord, Ipv6Link, LinkRecord};
 pub use error::Error;

@@ -7,7 +7,7 @@ use sys::netlink::Address;
 use types::EndpointId;
 
 use crate::bridge::Bridge;
-use crate::config::DefaultBridge;
+use crate::config::{AddressPool, DefaultBridge};
 use crate::definition::UserNetwork;
 use crate::observe::Observed;
 use crate::{AttachRequest, Error, Ipv6Link, MacAddress};
@@ -57,6 +57,7 @@ pub(crate) fn plan_bridge(
     mtu: Option<u32>,
     previous: Option<Ipv4Net>,
     observed: &Observed,
+    pools: &[AddressPool],
 ) -> Result<Option<BridgePlan>, Error> {
     let (name, bip, owned) = match wanted {
         DefaultBridge::Owned { name, bip } => (name, *bip, true),
@@ -75,7 +76,7 @@ pub(crate) fn plan_bridge(
     let address = match (bip, present.first()) {
         (Some(bip), _) => bip,
         (None, Some(first)) => Ipv4Net::new(first.address, first.prefix).unwrap_or_default(),
-        (None, None) if owned => previous.map_or_else(|| free_subnet(observed, &[], index), Ok)?,
+        (None, None) if owned => previous.map_or_else(|| free_subnet(pools, observed, &[], index), Ok)?,
         (None, None) => return Err(Error::BridgeWithoutAddress(name.clone())),
     };
     let is_wanted = |a: &Address| a.address == address.addr() && a.prefix == address.prefix_len();
@@ -144,9 +145,14 @@ pub(crate) fn host_device(endpoint: &EndpointId) -> String {
     format!("veth{}", &endpoint.as_str()[..11])
 }
 
-/// Docker's default pools in their order, first host as the gateway: the first that no route, address or other network
+/// The configured pools, or Docker's default ones, in their order, first host as the gateway: the first that no route, address or other network
 /// overlaps.
-pub(crate) fn free_subnet(observed: &Observed, others: &[Ipv4Net], bridge: u32) -> Result<Ipv4Net, Error> {
+pub(crate) fn free_subnet(
+    configured: &[AddressPool],
+    observed: &Observed,
+    others: &[Ipv4Net],
+    bridge: u32,
+) -> Result<Ipv4Net, Error> {
     let large = (17..32).map(|second| (Ipv4Addr::new(172, second, 0, 1), 16));
     let small = (0..16).map(|third| (Ipv4Addr::new(192, 168, third * 16, 1), 20));
     let taken: Vec<Ipv4Net> = observed
@@ -160,7 +166,18 @@ pub(crate) fn free_subnet(observed: &Observed, others: &[Ipv4Net], bridge: u32) 
         .collect();
     let overlaps = |pool: &Ipv4Net| taken.iter().any(|net| net.contains(&pool.trunc()) || pool.trunc().contains(net));
     let pools = large.chain(small).filter_map(|(gateway, prefix)| Ipv4Net::new(gateway, prefix).ok());
-    pools.into_iter().find(|pool| !overlaps(pool)).ok_or(Error::NoFreeSubnet)
+    let found = if configured.is_empty() {
+        pools.into_iter().find(|pool| !overlaps(pool))
+    } else {
+        configured.iter().flat_map(|pool| cut(*pool)).find(|pool| !overlaps(pool))
+    };
+    found.ok_or(Error::NoFreeSubnet)
+}
+
+/// The networks of a pool, each with its first host as the gateway.
+fn cut(pool: AddressPool) -> impl Iterator<Item = Ipv4Net> {
+    let subnets = pool.base.trunc().subnets(pool.size).into_iter().flatten();
+    subnets.filter_map(|subnet| Ipv4Net::new(subnet.hosts().next()?, subnet.prefix_len()).ok())
 }
 
 #[cfg(test)]
@@ -173,7 +190,7 @@ mod tests {
     }
 
     fn plan(wanted: &DefaultBridge, observed: &Observed) -> BridgePlan {
-        plan_bridge(wanted, None, None, observed).expect("a plan").expect("a bridge")
+        plan_bridge(wanted, None, None, observed, &[]).expect("a plan").expect("a bridge")
     }
 
     fn bridge(index: u32, mtu: u32) -> Link {
@@ -204,7 +221,19 @@ mod tests {
         assert_eq!(plan(&owned(None), &observed).address.to_string(), "192.168.0.1/20");
         let routes = vec![route("172.16.0.0/12", 9), route("192.168.0.0/16", 9)];
         let observed = Observed { routes, ..Observed::default() };
-        assert!(matches!(plan_bridge(&owned(None), None, None, &observed), Err(Error::NoFreeSubnet)));
+        assert!(matches!(plan_bridge(&owned(None), None, None, &observed, &[]), Err(Error::NoFreeSubnet)));
+    }
+
+    #[test]
+    fn configured_pools_take_the_place_of_the_default_ones() {
+        let pool = |base: &str, size| AddressPool { base: base.parse().expect("net"), size };
+        let pools = [pool("10.200.0.0/23", 24), pool("10.201.0.0/16", 24)];
+        let observed = Observed { routes: vec![route("10.200.0.0/24", 9)], ..Observed::default() };
+        let first = free_subnet(&pools, &observed, &[], 0).expect("free");
+        assert_eq!(first.to_string(), "10.200.1.1/24");
+        let second = free_subnet(&pools, &observed, &[first.trunc()], 0).expect("free");
+        assert_eq!(second.to_string(), "10.201.0.1/24");
+        assert!(matches!(free_subnet(&pools[..1], &observed, &[first.trunc()], 0), Err(Error::NoFreeSubnet)));
     }
 
     #[test]
@@ -221,12 +250,12 @@ mod tests {
     fn a_foreign_device_must_be_a_bridge_with_an_address() {
         let wanted = DefaultBridge::Existing { name: "br".to_owned() };
         let none = Observed::default();
-        assert!(matches!(plan_bridge(&wanted, None, None, &none), Err(Error::BridgeMissing(_))));
+        assert!(matches!(plan_bridge(&wanted, None, None, &none, &[]), Err(Error::BridgeMissing(_))));
         let bare = Observed { links: vec![bridge(5, 1500)], ..Observed::default() };
-        assert!(matches!(plan_bridge(&wanted, None, None, &bare), Err(Error::BridgeWithoutAddress(_))));
+        assert!(matches!(plan_bridge(&wanted, None, None, &bare, &[]), Err(Error::BridgeWithoutAddress(_))));
         let dummy = Observed { links: vec![Link { kind: "dummy".to_owned(), ..bridge(5, 1500) }], ..none };
-        assert!(matches!(plan_bridge(&wanted, None, None, &dummy), Err(Error::NotABridge(_))));
-        assert_eq!(plan_bridge(&DefaultBridge::Disabled, None, None, &bare).expect("a plan"), None);
+        assert!(matches!(plan_bridge(&wanted, None, None, &dummy, &[]), Err(Error::NotABridge(_))));
+        assert_eq!(plan_bridge(&DefaultBridge::Disabled, None, None, &bare, &[]).expect("a plan"), None);
     }
 
     #[test]

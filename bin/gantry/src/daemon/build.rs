@@ -20,6 +20,7 @@ pub(super) fn engine_config(options: &Options) -> anyhow::Result<EngineConfig> {
         iptables: options.iptables,
         icc: options.icc,
         default_bind_ip: options.bind_ip,
+        address_pools: options.address_pools.clone(),
         ..NetworkConfig::new(&options.data_root, &options.exec_root, bridge(options)?)
     };
     Ok(EngineConfig {

@@ -8,6 +8,7 @@ use cli::Environment;
 use cli::flags::Matches;
 use engine::{ContainerDefaults, LiveConfig, Proxies, Remap};
 use ipnet::Ipv4Net;
+use network::AddressPool;
 use store::DriverChoice;
 
 use super::Called;
@@ -48,6 +49,8 @@ pub(super) struct Options {
     pub experimental: bool,
     pub generic_resources: Vec<String>,
     pub cdi_spec_dirs: Vec<PathBuf>,
+    /// Where networks that name no subnet get theirs.
+    pub address_pools: Vec<AddressPool>,
     pub proxies: Proxies,
     pub container: ContainerDefaults,
     pub oom_score_adjust: Option<i32>,
@@ -142,6 +145,7 @@ impl Options {
             experimental: merged.switch("experimental", false),
             generic_resources: merged.all("node-generic-resources", values::generic_resource)?,
             cdi_spec_dirs: cdi_spec_dirs(merged),
+            address_pools: address_pools(merged)?,
             proxies: proxies(merged, &source.environment),
             container: container_defaults(merged)?,
             oom_score_adjust: merged.parsed("oom-score-adjust", score)?,
@@ -175,6 +179,13 @@ fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
 fn score(text: &str) -> Result<i32, String> {
     let score = text.parse().ok().filter(|score| (-1000..=1000).contains(score));
     score.ok_or_else(|| format!("invalid oom_score_adj {text}: choose -1000 to 1000"))
+}
+
+fn address_pools(merged: &Merged) -> anyhow::Result<Vec<AddressPool>> {
+    match merged.get("default-address-pools").and_then(|given| given.json.as_ref()) {
+        Some(json) => values::address_pools(json).map_err(|message| merged.invalid("default-address-pools", &message)),
+        None => merged.all("default-address-pools", values::address_pool),
+    }
 }
 
 /// A list with an empty text switches CDI off, as in Docker.

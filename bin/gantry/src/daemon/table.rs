@@ -52,7 +52,7 @@ pub(super) struct Setting {
 use Fate::{Honoured, Noted, Only};
 use Shape::{List, Map, Number, Raw, Size, Switch, Text};
 
-const NO_IPV6: &str = "containers have no IPv6 yet";
+const NO_IPV6: &str = "the default bridge has no IPv6 yet";
 const NO_SWARM: &str = "this engine is no member of a swarm";
 const ONE_PROCESS: &str = "there is no containerd: the engine runs containers itself";
 const LATER: &str = "the default bridge has no such setting yet";
@@ -177,7 +177,7 @@ pub(super) static SETTINGS: &[Setting] = &[
             "default-address-pools",
             "pool-options",
             "Default address pools for node specific local networks",
-            Only(&[], "networks choose their own addresses yet"),
+            Honoured,
         ),
         Raw,
     ),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use engine::Remap;
 use engine::model::{NamespaceMode, Ulimit};
+use network::AddressPool;
 use store::DriverChoice;
 
 use super::json::{Json, Value};
@@ -296,6 +297,44 @@ fn checked(limit: Ulimit) -> Result<Ulimit, String> {
     Ok(limit)
 }
 
+/// `base=10.200.0.0/16,size=24`.
+pub(super) fn address_pool(text: &str) -> Result<AddressPool, String> {
+    let (mut base, mut size) = ("", "");
+    for part in text.split(',') {
+        match part.split_once('=') {
+            Some(("base", value)) => base = value,
+            Some(("size", value)) => size = value,
+            _ => return Err(format!("invalid field {part:?}: must be a base=CIDR or size=NUMBER pair")),
+        }
+    }
+    let size = size.parse().map_err(|_| format!("invalid size value: {size:?}"))?;
+    checked_pool(base, size)
+}
+
+/// `default-address-pools` in the file: `[{"base": "10.200.0.0/16", "size": 24}]`.
+pub(super) fn address_pools(json: &Json) -> Result<Vec<AddressPool>, String> {
+    const KEY: &str = "default-address-pools";
+    let Value::List(items) = &json.value else { return Err(field(json, KEY, "[]*ipamutils.NetworkToSplit")) };
+    let read = |item: &Json| {
+        let Value::Map(fields) = &item.value else { return Err(field(item, KEY, "ipamutils.NetworkToSplit")) };
+        match (find(fields, "base").map(|json| &json.value), find(fields, "size").map(|json| &json.value)) {
+            (Some(Value::Text(base)), Some(Value::Number(size))) => {
+                checked_pool(base, size.parse().map_err(|_| format!("invalid pools size: {size}"))?)
+            }
+            _ => Err(format!("{KEY}: each needs a base (a text) and a size (a number)")),
+        }
+    };
+    items.iter().map(read).collect()
+}
+
+fn checked_pool(base: &str, size: u8) -> Result<AddressPool, String> {
+    let base: ipnet::Ipv4Net = base.parse().map_err(|_| format!("invalid base pool {base:?}: invalid CIDR address"))?;
+    if size < base.prefix_len() || size > 30 {
+        return Err(format!("invalid pools size: {size}"));
+    }
+    Ok(AddressPool { base: base.trunc(), size })
+}
+
 /// `features`: names switched on or off.
 pub(super) fn features(json: &Json) -> Result<BTreeMap<String, bool>, String> {
     let Value::Map(entries) = &json.value else { return Err(field(json, "features", "map[string]bool")) };
@@ -379,6 +418,9 @@ mod tests {
         assert_eq!(ulimit("nofile=10:20"), Ok(limit.clone()));
         let json = Json::parse(r#"{"nofile":{"Name":"nofile","Hard":20,"soft":10}}"#).expect("valid");
         assert_eq!(ulimits(&json), Ok(vec![limit]));
+        let pool = Json::parse(r#"[{"base":"10.200.0.0/16","size":24}]"#).expect("valid");
+        assert_eq!(address_pools(&pool), address_pool("base=10.200.0.0/16,size=24").map(|pool| vec![pool]));
+        assert_eq!(address_pool("base=10.0.0.0/8,size=4"), Err("invalid pools size: 4".to_owned()));
         assert!(ulimit("nope=1").is_err() && ulimit("nofile=2:1").is_err());
     }
 }

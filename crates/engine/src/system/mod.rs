@@ -91,6 +91,8 @@ pub struct SystemInfo {
     pub experimental: bool,
     /// Resources that users invented, `name=value`.
     pub generic_resources: Vec<String>,
+    /// Blocks that networks are cut from, with the prefix length of each network.
+    pub address_pools: Vec<(String, u8)>,
     /// Directories with CDI specifications.
     pub cdi_spec_dirs: Vec<PathBuf>,
     /// Default system call filter: `builtin`, `unconfined` or `custom`.
@@ -166,6 +168,7 @@ impl Engine {
             experimental: config.experimental,
             generic_resources: config.generic_resources.clone(),
             cdi_spec_dirs: config.cdi_spec_dirs.clone(),
+            address_pools: config.network.address_pools.iter().map(|pool| (pool.base.to_string(), pool.size)).collect(),
             seccomp_profile: seccomp_name(config.container.seccomp_profile.as_deref()),
             no_new_privileges: config.container.no_new_privileges,
             warnings: config.warnings.clone(),

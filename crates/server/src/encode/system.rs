@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use api::ApiVersion;
 use api::system::{
-    Commit, ComponentVersion, DiscreteResource, Firewall, GenericResource, Index, Info, NamedResource, PlatformName,
-    Plugins, RegistryConfig, Runtime, Swarm, Version,
+    AddressPool, Commit, ComponentVersion, DiscreteResource, Firewall, GenericResource, Index, Info, NamedResource,
+    PlatformName, Plugins, RegistryConfig, Runtime, Swarm, Version,
 };
 use engine::{CgroupFeatures, Proxies, SystemInfo, VersionInfo};
 
@@ -116,6 +116,11 @@ fn configured(info: &SystemInfo) -> Info {
         https_proxy: Proxies::masked(&info.proxies.https),
         no_proxy: info.proxies.none_for.clone(),
         experimental_build: info.experimental,
+        default_address_pools: info
+            .address_pools
+            .iter()
+            .map(|(base, size)| AddressPool { base: base.clone(), size: *size })
+            .collect(),
         generic_resources: or_null(info.generic_resources.iter().map(|text| generic_resource(text)).collect()),
         cdi_spec_dirs: info.cdi_spec_dirs.iter().map(|path| path.display().to_string()).collect(),
         ..limits(info.cgroup)
