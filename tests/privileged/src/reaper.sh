@@ -22,7 +22,8 @@ for p in /proc/[0-9]*; do
   [ "$n" = "$$" ] && continue
   if tr '\0' '\n' <"$p/cmdline" 2>/dev/null | grep -qF "$dir/"; then kill -9 "$n" 2>/dev/null; continue; fi
   [ "$(readlink "$p/ns/mnt" 2>/dev/null)" = "$own" ] && continue
-  grep -qF "$dir/" "$p/mountinfo" 2>/dev/null && kill -9 "$n" 2>/dev/null
+  # What lies below our directory as a mount point alone was copied with somebody else's new mount namespace.
+  awk -v d="$dir/" '{ $5 = "" } index($0, d) { found = 1 } END { exit !found }' "$p/mountinfo" 2>/dev/null && kill -9 "$n" 2>/dev/null
 done
 sleep 0.1
 ids=$(ls "$dir/data/containers" 2>/dev/null)
