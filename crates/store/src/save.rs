@@ -60,22 +60,23 @@ impl Store {
         collected.write(writer)
     }
 
-    /// The images of one argument, each with the name it is saved under.
-    fn named(&self, name: &str) -> Result<Vec<(ImageId, Option<Reference>)>> {
-        let id = self.resolve(name)?;
-        let Ok(reference) = name.parse::<Reference>() else { return Ok(vec![(id, None)]) };
-        let state = self.0.state();
-        if reference.tag().is_none() && reference.digest().is_none() {
-            let all: Vec<_> = state
-                .names
-                .all()
-                .filter(|(other, _)| other.name() == reference.name() && other.digest().is_none())
-                .map(|(other, id)| (id, Some(other)))
-                .collect();
-            // An id reads as a repository too.
-            return Ok(if all.is_empty() { vec![(id, None)] } else { all });
+    /// The images that an argument of `save` means, each with the name it is saved under. A name without a tag means
+    /// all tags of its repository.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`].
+    pub fn named(&self, name: &str) -> Result<Vec<(ImageId, Option<Reference>)>> {
+        let reference = name.parse::<Reference>().ok();
+        if let Some(reference) = reference.as_ref().filter(|name| name.tag().is_none() && name.digest().is_none()) {
+            let all = self.repository(reference).into_iter().filter(|(name, _)| name.digest().is_none());
+            let all: Vec<_> = all.map(|(name, id)| (id, Some(name))).collect();
+            if !all.is_empty() {
+                return Ok(all);
+            }
         }
-        Ok(vec![(id, reference.tag().is_some().then_some(reference))])
+        // An id reads as a repository too.
+        let id = self.resolve(name)?;
+        Ok(vec![(id, reference.filter(|reference| reference.tag().is_some()))])
     }
 
     fn collect_image(&self, image: &Arc<Image>, references: &[Reference], collected: &mut Collected) -> Result<()> {

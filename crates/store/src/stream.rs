@@ -137,6 +137,9 @@ pub(crate) fn stream_error(error: io::Error) -> Error {
             let truncated = text.contains("entire block") || text.contains("incomplete frame");
             let text = if truncated {
                 "unexpected EOF".to_owned()
+            } else if text.contains("when getting") || text.contains("when setting") {
+                // The library's words quote the field, which may be anything.
+                "archive/tar: invalid tar header".to_owned()
             } else {
                 format!("archive/tar: invalid tar header: {text}")
             };

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, Identity, NoProxy, Proxy, StatusCode};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, StatusCode};
 
 use crate::Error;
 use crate::auth::Challenge;
 use crate::config::{Place, Proxies, Registries, bare_host, is_loopback};
 use crate::failure::{Refusal, connect_error, is_plain_http};
+use crate::trust::Trust;
 
 /// A registry that does not answer within this time is not there: `run hello-world` waits for it.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,8 +74,13 @@ pub(crate) fn client(host: &str, registries: &Registries, impatient: bool) -> Re
         true => builder.no_proxy(),
         false => proxied(builder, &registries.proxies)?,
     };
+    let mut trust = Trust::default();
     for directory in &registries.certificates {
-        builder = certificates(builder, &directory.join(host))?;
+        certificates(&mut trust, &directory.join(host))?;
+    }
+    if !trust.authorities.is_empty() || trust.identity.is_some() {
+        let config = trust.client_config(registries.is_insecure(host)).map_err(Error::Certificate)?;
+        builder = builder.tls_backend_preconfigured(config);
     }
     builder.build().map_err(|error| Error::Client(format!("{error:?}")))
 }
@@ -94,18 +100,15 @@ pub(crate) fn proxied(mut builder: ClientBuilder, proxies: &Proxies) -> Result<C
 
 /// Adds what a registry's directory holds. Rules and texts are Docker's: `*.crt` are authorities, and each `*.cert`
 /// has its `*.key`.
-fn certificates(mut builder: ClientBuilder, directory: &Path) -> Result<ClientBuilder, Error> {
-    let Ok(entries) = fs::read_dir(directory) else { return Ok(builder) };
+fn certificates(trust: &mut Trust, directory: &Path) -> Result<(), Error> {
+    let Ok(entries) = fs::read_dir(directory) else { return Ok(()) };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for path in &paths {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         match extension {
-            "crt" => {
-                let roots = Certificate::from_pem_bundle(&read(path)?).map_err(|error| unusable(path, &error))?;
-                builder = builder.tls_certs_merge(roots);
-            }
+            "crt" => trust.add_authorities(&read(path)?).map_err(|error| unusable(path, &error))?,
             "cert" => {
                 let key = path.with_extension("key");
                 if !key.exists() {
@@ -115,8 +118,7 @@ fn certificates(mut builder: ClientBuilder, directory: &Path) -> Result<ClientBu
                         name(path)
                     )));
                 }
-                let pem = [read(path)?, b"\n".to_vec(), read(&key)?].concat();
-                builder = builder.identity(Identity::from_pem(&pem).map_err(|error| unusable(path, &error))?);
+                trust.set_identity(&read(path)?, &read(&key)?).map_err(|error| unusable(path, &error))?;
             }
             "key" if !path.with_extension("cert").exists() => {
                 let missing = name(&path.with_extension("cert"));
@@ -125,15 +127,15 @@ fn certificates(mut builder: ClientBuilder, directory: &Path) -> Result<ClientBu
             _ => {}
         }
     }
-    Ok(builder)
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|error| Error::Certificate(format!("open {}: {error}", path.display())))
 }
 
-fn unusable(path: &Path, error: &reqwest::Error) -> Error {
-    Error::Certificate(format!("could not load X509 key pair or certificate {}: {error}", path.display()))
+fn unusable(path: &Path, error: &str) -> Error {
+    Error::Certificate(format!("could not load certificate {}: {error}", path.display()))
 }
 
 #[cfg(test)]

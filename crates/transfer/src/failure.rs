@@ -109,7 +109,7 @@ pub(crate) fn reason(url: &str, error: &reqwest::Error) -> String {
     if lower.contains("dns error") || lower.contains("resolve") {
         return format!("dial tcp: lookup {host}: Temporary failure in name resolution");
     }
-    if lower.contains("unknownissuer") {
+    if lower.contains("unknownissuer") || lower.contains("causedasendentity") {
         return "tls: failed to verify certificate: x509: certificate signed by unknown authority".to_owned();
     }
     if lower.contains("notvalidforname") {

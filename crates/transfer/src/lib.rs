@@ -23,6 +23,7 @@ mod push;
 mod registry;
 mod remote;
 mod search;
+mod trust;
 mod unpack;
 mod upload;
 

@@ -57,7 +57,7 @@ pub async fn search(
         let found = index(&place, term, limit, credentials, registries).await;
         return match found {
             // A registry of today has no search of its own, but a list.
-            Err(Error::Search(status)) if matches!(status, 404 | 405) => {
+            Err(Error::Search(404 | 405)) => {
                 let found = catalog(&place, term, limit, credentials, registries).await?;
                 Ok(found.into_iter().map(|name| Found { name: format!("{host}/{name}"), ..Found::default() }).collect())
             }

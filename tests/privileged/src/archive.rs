@@ -55,6 +55,11 @@ impl Layer {
         builder.finish()
     }
 
+    /// The tar.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Digest of the tar: the layer's diff id.
     pub fn digest(&self) -> Digest {
         self.digest

@@ -19,6 +19,7 @@
 //! | `tmux`     | a client in a real terminal                                      |
 //! | `registry` | a local registry on loopback                                     |
 //! | `hub`      | images under Docker Hub's names, in a local registry             |
+//! | `stub`     | a registry made by hand, which waits or refuses as a test wants  |
 //! | `host`     | what the host shows: processes, cgroups, mounts, links           |
 //! | `wait`     | waiting for a condition with a bound                             |
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -33,6 +34,7 @@ pub mod http;
 pub mod hub;
 pub mod options;
 pub mod registry;
+pub mod stub;
 pub mod terminal;
 pub mod tmux;
 pub mod wait;

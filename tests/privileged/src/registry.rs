@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::wait::until;
 
 /// A registry that ends with this value.
 pub struct Registry {
+    address: String,
     port: u16,
     child: Child,
     directory: PathBuf,
@@ -19,11 +20,46 @@ pub struct Registry {
 impl Registry {
     /// Starts a registry with an empty store; none when the program is not installed.
     pub fn start() -> Option<Self> {
-        let port = free_port();
+        Self::launch("127.0.0.1", |_| (String::new(), String::new()))
+    }
+
+    /// As `start`, for the one account `user` with the password `secret`.
+    pub fn guarded() -> Option<Self> {
+        Self::launch("127.0.0.1", |directory| {
+            let accounts = directory.join("htpasswd");
+            fs::write(&accounts, "user:$2b$04$dXgeDGTmUl9LE9R0rByQz.epyoVf7OplRSTQrSt/t19JY80y0r4Ia\n")
+                .expect("accounts");
+            (String::new(), format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", accounts.display()))
+        })
+    }
+
+    /// As `start`, with TLS at an address that no engine trusts by itself. `ca.crt` in `directory` is the authority.
+    pub fn encrypted(address: &str, directory: &Path) -> Option<Self> {
+        let file = |name: &str| directory.join(name).display().to_string();
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=registry"])
+            .args([
+                "-addext",
+                &format!("subjectAltName=IP:{address}"),
+                "-keyout",
+                &file("key.pem"),
+                "-out",
+                &file("ca.crt"),
+            ])
+            .output()
+            .ok()?;
+        assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+        let tls = format!(", tls: {{certificate: {}, key: {}}}", file("ca.crt"), file("key.pem"));
+        Self::launch(address, |_| (tls, String::new()))
+    }
+
+    fn launch(address: &str, extra: impl FnOnce(&Path) -> (String, String)) -> Option<Self> {
+        let port = TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr()).ok()?.port();
         let directory = std::env::temp_dir().join(format!("gt-registry-{}-{port}", std::process::id()));
         fs::create_dir_all(directory.join("data")).expect("a directory for the registry");
+        let (http, sections) = extra(&directory);
         let config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\nhttp: {{addr: 127.0.0.1:{port}}}\n",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\nhttp: {{addr: {address}:{port}{http}}}\n{sections}",
             directory.display()
         );
         fs::write(directory.join("config.yml"), config).expect("the registry's configuration");
@@ -35,23 +71,28 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .ok()?;
-        let registry = Self { port, child, directory };
-        until("the registry listens", 15, || TcpStream::connect(("127.0.0.1", port)).ok());
+        let registry = Self { address: address.to_owned(), port, child, directory };
+        until("the registry listens", 30, || TcpStream::connect((address, port)).ok());
         Some(registry)
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn host(&self) -> String {
+        format!("{}:{}", self.address, self.port)
     }
 
     /// `127.0.0.1:PORT/name`.
     pub fn reference(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
+        format!("{}/{name}", self.host())
     }
 
     /// The URL of the registry, as `registry-mirrors` wants it.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.host())
     }
 
     /// Puts the image of a docker-archive into the registry under a name, without any engine.
-    pub fn put(&self, archive: &std::path::Path, name: &str) -> String {
+    pub fn put(&self, archive: &Path, name: &str) -> String {
         let reference = self.reference(name);
         let output = Command::new("skopeo")
             .args(["--insecure-policy", "copy", "--dest-tls-verify=false", "-q"])

@@ -47,7 +47,7 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
         filters.push("is-automated=true".to_owned());
     }
     if let Some(stars) = m.number("stars") {
-        context.complain("Flag --stars has been deprecated, use --filter=stars=3 instead");
+        context.complain("Flag --stars has been deprecated, use --filter=stars=N instead");
         filters.push(format!("stars={stars}"));
     }
     let filters: Vec<&str> = filters.iter().map(String::as_str).collect();

@@ -109,8 +109,12 @@ impl Engine {
             .blocking({
                 let engine = Arc::clone(&engine);
                 move || {
-                    let find = |name: &String| engine.find_image_for(name, platform.as_ref());
-                    Ok(images.iter().map(find).collect::<Result<Vec<_>, _>>()?)
+                    let named = images.iter().map(|name| engine.store.named(name)).collect::<Result<Vec<_>, _>>()?;
+                    let found = named.iter().flatten().map(|(id, name)| {
+                        let name = name.as_ref().map_or_else(|| id.to_string(), types::Reference::familiar);
+                        engine.find_image_for(&name, platform.as_ref())
+                    });
+                    Ok(found.collect::<Result<Vec<_>, _>>()?)
                 }
             })
             .await?;
