@@ -169,7 +169,8 @@ pub(crate) fn open_user(
         subnet6: network.subnet6,
         mtu: plan.mtu,
         icc: options.icc,
-        isolate: !options.icc && !firewall_sees_frames(),
+        // The table is one of IPv4: frames of IPv6 pass it by in any case.
+        isolate: !options.icc && (!firewall_sees_frames() || network.subnet6.is_some()),
         internal: network.internal,
         masquerade: options.masquerade,
         bind_ip: options.bind_ip.unwrap_or(config.default_bind_ip),

@@ -97,7 +97,7 @@ impl Network {
             (Some(pool), _) => ipv4_pool(&request.name, pool, &taken)?,
             (None, Some(present)) => (present.trunc(), present.addr()),
             (None, None) => {
-                let free = free_subnet(&self.config.address_pools, seen, &taken, 0)?;
+                let free = free_subnet(&self.config.address_pools, seen, &taken, u32::MAX)?;
                 (free.trunc(), free.addr())
             }
         };

@@ -106,7 +106,7 @@ impl Firewall {
     /// Forgets a bridge. `false` as for [`Self::add`].
     pub(crate) fn remove_bridge(&mut self, bridge: &BridgeRules) -> Result<bool, Error> {
         let mut batch = Batch::new(&self.table);
-        let (names, intervals) = elements(bridge);
+        let Elements { names, intervals } = elements(bridge);
         for (set, key) in names {
             batch.delete_elements(set, &[key]);
         }
@@ -191,8 +191,14 @@ fn add_chains(batch: &mut Batch<'_>) {
 
 type Interval = (Vec<u8>, Vec<u8>);
 
-/// The elements of a bridge: set and key, set and first and last but one address.
-fn elements(bridge: &BridgeRules) -> (Vec<(&'static str, Vec<u8>)>, Vec<(&'static str, Interval)>) {
+/// The elements of a bridge, each with its set.
+struct Elements {
+    names: Vec<(&'static str, Vec<u8>)>,
+    /// First address, and the first one behind.
+    intervals: Vec<(&'static str, Interval)>,
+}
+
+fn elements(bridge: &BridgeRules) -> Elements {
     let name = padded(&bridge.device);
     let mut names = vec![(BRIDGES, name.clone())];
     if bridge.internal {
@@ -207,11 +213,11 @@ fn elements(bridge: &BridgeRules) -> (Vec<(&'static str, Vec<u8>)>, Vec<(&'stati
     if bridge.masquerade && !bridge.internal {
         intervals.push((MASQUERADED, interval));
     }
-    (names, intervals)
+    Elements { names, intervals }
 }
 
 fn add_bridge(batch: &mut Batch<'_>, bridge: &BridgeRules) {
-    let (names, intervals) = elements(bridge);
+    let Elements { names, intervals } = elements(bridge);
     for (set, key) in names {
         batch.add_members(set, &[key]);
     }
@@ -358,12 +364,12 @@ mod tests {
             masquerade: true,
         };
         let sets = |bridge: &BridgeRules| {
-            let (names, intervals) = elements(bridge);
+            let Elements { names, intervals } = elements(bridge);
             let sets = names.iter().map(|(set, _)| *set).chain(intervals.iter().map(|(set, _)| *set));
             sets.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(sets(&bridge), "bridges talking subnets masqueraded");
-        let (_, intervals) = elements(&bridge);
+        let Elements { intervals, .. } = elements(&bridge);
         assert_eq!(intervals[0].1, (vec![10, 1, 0, 0], vec![10, 2, 0, 0]));
         (bridge.icc, bridge.internal) = (false, true);
         assert_eq!(sets(&bridge), "bridges internal subnets");

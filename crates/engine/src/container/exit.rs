@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::actor::Actor;
 use super::command::StartKind;
 use super::restart::{self, Ended};
+use super::status::Status;
 use crate::error::{Error, StateConflict};
 use crate::model::{ContainerState, ExitInfo, RestartPolicy};
 use crate::start;
@@ -87,17 +88,7 @@ impl Actor {
                 None => ContainerState::Exited(info),
             };
         });
-        if end.oom_killed {
-            self.engine.container_event(&self.container, "oom", &[]);
-        }
-        let seconds = ran_for.as_secs().to_string();
-        let attributes = [("exitCode", end.code.to_string()), ("execDuration", seconds)];
-        let attributes: Vec<(&str, &str)> = attributes.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        self.engine.container_event(&self.container, "die", &attributes);
-        for endpoint in &before.endpoints {
-            self.engine.endpoint_event(endpoint, "disconnect");
-        }
-        self.engine.volumes_in_use(&self.container, false);
+        self.tell_end(&before, end, ran_for);
         if let Some(delay) = next {
             self.last_delay = delay;
             self.restart_at = Some(Instant::now() + delay);
@@ -106,6 +97,19 @@ impl Actor {
         {
             tracing::error!(container = self.id(), error = &error as &dyn std::error::Error, "not auto-removed");
         }
+    }
+
+    /// Tells everybody that a run is over.
+    fn tell_end(&self, before: &Status, end: RunEnd, ran_for: Duration) {
+        if end.oom_killed {
+            self.engine.container_event(&self.container, "oom", &[]);
+        }
+        let seconds = ran_for.as_secs().to_string();
+        let attributes = [("exitCode", end.code.to_string()), ("execDuration", seconds)];
+        let attributes: Vec<(&str, &str)> = attributes.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        self.engine.container_event(&self.container, "die", &attributes);
+        before.endpoints.iter().for_each(|endpoint| self.engine.endpoint_event(endpoint, "disconnect"));
+        self.engine.volumes_in_use(&self.container, false);
     }
 
     /// Network, cgroup and run directory of a run that is over. Failures are logged: the run is over all the same.

@@ -38,10 +38,10 @@ impl Engine {
                     endpoint.links.clone_from(&request.host.links);
                 }
             }
-            NetworkMode::Bridge => {
-                if endpoints.len() > 1 && endpoints.keys().any(|name| matches!(name.as_str(), "host" | "none")) {
-                    return Err(Invalid::NoneNetwork.into());
-                }
+            NetworkMode::Bridge
+                if endpoints.len() > 1 && endpoints.keys().any(|name| matches!(name.as_str(), "host" | "none")) =>
+            {
+                return Err(Invalid::NoneNetwork.into());
             }
             _ => {}
         }

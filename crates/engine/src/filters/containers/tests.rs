@@ -58,6 +58,7 @@ fn container() -> ContainerSummary {
         error: String::new(),
     };
     ContainerSummary {
+        given_names: Vec::new(),
         spec: Arc::new(spec),
         name: "web_1".to_owned(),
         state: ContainerState::Exited(exit),
