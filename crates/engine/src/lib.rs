@@ -61,7 +61,7 @@ pub use images::{
     apply_changes,
 };
 pub use lifecycle::{RemoveContainer, StopOptions, WaitCondition};
-pub use log::DRIVERS as LOG_DRIVERS;
+pub use log::{DRIVERS as LOG_DRIVERS, check_defaults as check_log_defaults};
 pub use networks::NetworkMember;
 pub use prune::Pruned;
 pub use query::ListContainers;

@@ -42,7 +42,7 @@ pub(crate) enum Packer {
 
 /// The content of a compressed file.
 pub(crate) enum Unpacker {
-    Gzip(MultiGzDecoder<BufReader<File>>),
+    Gzip(Box<MultiGzDecoder<BufReader<File>>>),
     Zstd(zstd::stream::read::Decoder<'static, BufReader<File>>),
 }
 
@@ -122,7 +122,7 @@ impl Unpacker {
     pub(crate) fn new(file: File, codec: Codec) -> io::Result<Self> {
         let file = BufReader::with_capacity(128 * 1024, file);
         Ok(match codec {
-            Codec::Gzip => Self::Gzip(MultiGzDecoder::new(file)),
+            Codec::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(file))),
             Codec::Zstd => Self::Zstd(zstd::stream::read::Decoder::with_buffer(file)?),
         })
     }

@@ -148,15 +148,15 @@ pub(crate) fn begin_at_last(files: &mut VecDeque<Source>, wanted: u64, format: F
 /// oldest because rotation moves files that way: one can be met twice, never missed.
 pub(crate) fn successors(path: &Path, known: Option<Identity>) -> Result<VecDeque<Source>, Error> {
     let mut found: VecDeque<Source> = VecDeque::new();
-    let mut missing = 0;
+    let mut gap = false;
     for age in 0.. {
         let failed = |source| Error::Open { path: files::aged(path, age), source };
         let Some(source) = open(path, age).map_err(failed)? else {
             // In the middle of a rotation one name is free while the older ones are taken.
-            if missing > 0 {
+            if gap {
                 break;
             }
-            missing += 1;
+            gap = true;
             continue;
         };
         if known == Some(source.identity) {

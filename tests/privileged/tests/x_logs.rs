@@ -123,6 +123,9 @@ fn ctr_37_tail_since_until_and_details() {
 #[test]
 fn ctr_37_a_follower_with_an_end_in_the_future_ends_then() {
     let daemon = Daemon::shared();
+    if daemon.is_reference() {
+        return skip("Docker 20.10 looks at the end only when there is a line");
+    }
     let name = daemon.background("until", "echo here; sleep 300");
     until("a line", PATIENCE, || daemon.docker(&["logs", &name]).stdout.ends_with("here\n").then_some(()));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
@@ -178,6 +181,9 @@ fn x_05_rotated_files_are_compressed_and_read() {
 #[test]
 fn x_05_a_follower_sees_every_line_through_rotations() {
     let daemon = Daemon::shared();
+    if daemon.is_reference() {
+        return skip("Docker 20.10 loses lines of quick rotations");
+    }
     for extra in [&[][..], &["--log-opt", "compress=true"]] {
         let name = daemon.name("through");
         let script = "while [ ! -e /go ]; do sleep 0.1; done; i=0; while [ $i -lt 20 ]; do seq $((i*100+1)) $((i*100+100)); \
@@ -204,7 +210,9 @@ fn x_05_local_is_compact_and_readable() {
     let file = std::fs::read(directory(daemon, &name).join("local-logs/container.log")).unwrap();
     // Docker's entries: length, source, time, text.
     assert_eq!((&file[..4], &file[4..12]), (&b"\0\0\0\x15"[..], &b"\x0a\x06stdout"[..]), "{:?}", &file[..32]);
-    let expected = numbers(1..=2000) + &"x".repeat(40000) + "\n";
+    // Docker 20.10 forgets the newline after a line in pieces.
+    let newline = if daemon.is_reference() { "" } else { "\n" };
+    let expected = numbers(1..=2000) + &"x".repeat(40000) + newline;
     for client in daemon.clients() {
         let output = client.command(&["logs", &name]).output().unwrap();
         assert!(output.stdout == [expected.as_bytes(), b"\xff\x01end"].concat(), "{} bytes", output.stdout.len());
@@ -375,6 +383,9 @@ fn x_05_fluentd_gets_events() {
 #[test]
 fn x_05_a_stuck_collector_holds_only_who_asked_for_it() {
     let daemon = Daemon::shared();
+    if daemon.is_reference() {
+        return skip("Docker 20.10 cannot remove a container whose collector is stuck");
+    }
     let (listener, address) = tcp();
     let address = format!("--log-opt=syslog-address={address}");
     let script = "i=0; while [ $i -lt 12 ]; do head -c 1000000 /dev/zero | tr '\\0' 'x' | fold -w 100; i=$((i+1)); done; touch /done; sleep 300";

@@ -23,6 +23,7 @@ pub(super) fn engine_config(options: &Options) -> anyhow::Result<EngineConfig> {
         address_pools: options.address_pools.clone(),
         ..NetworkConfig::new(&options.data_root, &options.exec_root, bridge(options)?)
     };
+    check_log(options)?;
     Ok(EngineConfig {
         driver: options.driver,
         init: options.init,
@@ -37,6 +38,14 @@ pub(super) fn engine_config(options: &Options) -> anyhow::Result<EngineConfig> {
         live: options.live.clone(),
         ..EngineConfig::new(&options.data_root, &options.exec_root, monitor_program()?, network)
     })
+}
+
+/// The log driver of containers that name none.
+///
+/// # Errors
+/// For options it does not have.
+pub(super) fn check_log(options: &Options) -> anyhow::Result<()> {
+    engine::check_log_defaults(&options.log_driver, &options.log_options).context("failed to set log opts")
 }
 
 /// The device behind the default network.

@@ -131,6 +131,7 @@ fn dispatch(called: Called, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let options = source.read()?;
     if matches.on("validate") {
         build::bridge(&options)?;
+        build::check_log(&options)?;
         complain("configuration OK\n");
         return Ok(ExitCode::SUCCESS);
     }

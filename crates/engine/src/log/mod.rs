@@ -15,6 +15,7 @@ mod options;
 mod syslog;
 mod tag;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use logs::{Format, LogPlan, RemoteOptions};
@@ -74,6 +75,28 @@ pub(crate) fn check(log: &LogConfig) -> Result<(), Error> {
         options.tag(&info, "").map(drop)
     })();
     checked.map_err(|message| Invalid::Log(message).into())
+}
+
+/// Checks what the daemon gives to containers that name no driver. An unknown driver is told when it is used.
+///
+/// # Errors
+/// [`Invalid::Log`].
+pub fn check_defaults(driver: &str, options: &BTreeMap<String, String>) -> Result<(), Error> {
+    if !DRIVERS.contains(&driver) {
+        return Ok(());
+    }
+    check(&LogConfig { driver: driver.to_owned(), options: options.clone() })
+}
+
+/// What is said of a collector that could not be reached when the container started.
+pub(crate) fn unreachable(spec: &ContainerSpec, message: String) -> Error {
+    let Some(dial) = message.split_once(": dial ").map(|(_, dial)| dial).filter(|_| spec.host.log.driver == "gelf")
+    else {
+        return Error::LogDriver(message);
+    };
+    // `tcp HOST:PORT: why`
+    let address = dial.split(' ').nth(1).map_or("", |address| address.trim_end_matches(':'));
+    Error::LogDriver(options::initialising(&format!("gelf: cannot connect to GELF endpoint: {address} dial {dial}")))
 }
 
 fn parse(options: &Options<'_>) -> Result<Parsed, String> {

@@ -148,7 +148,9 @@ fn hand_over(
     protocol::send(socket, &Request::Start(Box::new(plan)), &descriptors).map_err(gone)?;
     match protocol::receive::<Reply>(socket, &mut Vec::new()).map_err(gone)?.0 {
         Reply::Started { pid, start_time } => Ok((pid, start_time)),
-        Reply::Failed(failure) if failure.kind == FailureKind::Log => Err(Error::LogDriver(failure.message)),
+        Reply::Failed(failure) if failure.kind == FailureKind::Log => {
+            Err(crate::log::unreachable(spec, failure.message))
+        }
         Reply::Failed(failure) => Err(start_failure(failure)),
         Reply::Error { message } => Err(Error::Monitor(message)),
         _ => Err(Error::MonitorGone(spec.id.to_string())),
