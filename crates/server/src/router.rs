@@ -48,6 +48,7 @@ fn finished(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
 
 /// One row an operation.
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
     use Operation as O;
     match operation {

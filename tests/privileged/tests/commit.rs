@@ -112,14 +112,21 @@ fn ctr_56_commit_makes_dockers_image() {
         let order: Vec<&str> =
             events.lines().into_iter().filter(|line| ["pause", "commit", "unpause"].contains(line)).collect();
         assert_eq!(order, ["pause", "commit", "unpause"]);
-        client.run(&["commit", "-p=false", &name]).exits(0);
-        // Nothing written: no layer.
+        daemon.docker(&["rm", "-f", &name]).exits(0);
+        daemon.docker(&["rmi", &image]).exits(0);
+    }
+}
+
+#[test]
+fn ctr_56_commit_of_nothing_makes_no_layer() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
         let (fresh, empty) = (daemon.name("fresh"), daemon.name("empty"));
         daemon.docker(&["create", "--name", &fresh, "busybox", "true"]).exits(0);
-        client.run(&["commit", &fresh, &empty]).exits(0);
+        client.run(&["commit", "-p=false", &fresh, &empty]).exits(0);
         assert_eq!(daemon.inspect(&empty, "{{len .RootFS.Layers}}"), "1");
-        daemon.docker(&["rm", "-f", &name, &fresh]).exits(0);
-        daemon.docker(&["rmi", &image, &empty]).exits(0);
+        daemon.docker(&["rm", "-f", &fresh]).exits(0);
+        daemon.docker(&["rmi", &empty]).exits(0);
     }
 }
 

@@ -266,7 +266,6 @@ fn x_09_websocket_streams_are_chosen_and_old_clients_get_text() {
         }
         lines.sort();
         assert_eq!(lines.concat(), text);
-        wire.send(0x88, &[3, 232]);
         wire.rest();
     };
     replay("/v1.27", "", 1, "err\nout\n");

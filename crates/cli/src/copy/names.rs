@@ -146,13 +146,13 @@ pub fn local_source(path: &str, follow: bool) -> Result<Info, Failure> {
         move |error: std::io::Error| Failure::Invalid(format!("lstat {path}: {}", go_text(&error)))
     };
     let (path, rename) = if follow {
-        let resolved = fs::canonicalize(path).map_err(failed(path))?;
+        let resolved = real(path).map_err(failed(path))?;
         renamed(path, resolved.display().to_string())
     } else {
         // Only the directory's links are resolved.
         let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
         let directory = if directory.is_empty() { "/" } else { directory };
-        let resolved = fs::canonicalize(directory).map_err(failed(directory))?;
+        let resolved = real(directory).map_err(failed(directory))?;
         let resolved = format!("{}/{name}", resolved.display().to_string().trim_end_matches('/'));
         let rename = if path.ends_with('/') && base(path) != base(&resolved) { base(path) } else { String::new() };
         (resolved, rename)
@@ -160,6 +160,12 @@ pub fn local_source(path: &str, follow: bool) -> Result<Info, Failure> {
     let found = if asserts_directory(&path) { fs::metadata(&path) } else { fs::symlink_metadata(&path) };
     let is_directory = found.map_err(failed(&path))?.is_dir();
     Ok(Info { path, exists: true, is_directory, rename })
+}
+
+/// The path without links.
+#[expect(clippy::disallowed_methods, reason = "our user's own files, by our user's own rights")]
+fn real(path: &str) -> std::io::Result<PathBuf> {
+    fs::canonicalize(path)
 }
 
 /// Where a copy goes, and how the archive's entries are renamed on the way.
