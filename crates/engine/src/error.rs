@@ -199,8 +199,11 @@ pub enum StateConflict {
     #[error("cannot start a paused container, try unpause instead")]
     StartPaused,
     /// `rm` of a running container.
+    ///
+    /// The first sentence is Docker 28's; clients of older engines look for the second.
     #[error(
-        "cannot remove container \"{name}\": container is {state}: stop the container before removing or force remove"
+        "cannot remove container \"{name}\": container is {state}: stop the container before removing or force \
+         remove. You cannot remove a {state} container"
     )]
     RemoveRunning {
         /// Name with the slash.

@@ -201,7 +201,9 @@ impl Engine {
         Ok(async move {
             let over = |status: &Status| match condition {
                 WaitCondition::NotRunning => {
+                    // One that is about to be started again has ended, as in Docker.
                     status.removed
+                        || status.runs_ended > before
                         || matches!(
                             status.state,
                             ContainerState::Created | ContainerState::Exited(_) | ContainerState::Dead(_)

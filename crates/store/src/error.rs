@@ -241,6 +241,7 @@ impl Kind for Error {
             Self::NoSuchImage(_)
             | Self::OtherPlatform { .. }
             | Self::NoSuchVolume(_)
+            | Self::VolumeDriver(_)
             | Self::NoSuchContainerLayer(_)
             | Self::NoSuchPath => ErrorKind::NotFound,
             Self::Reference(_)
@@ -248,8 +249,7 @@ impl Kind for Error {
             | Self::Digest(_)
             | Self::VolumeName(_)
             | Self::VolumeNameTooShort(_)
-            | Self::VolumeOption { .. }
-            | Self::VolumeDriver(_) => ErrorKind::InvalidParameter,
+            | Self::VolumeOption { .. } => ErrorKind::InvalidParameter,
             Self::RemoveConflict { .. } | Self::VolumeInUse { .. } | Self::ContainerLayerExists(_) => {
                 ErrorKind::Conflict
             }

@@ -63,7 +63,7 @@ impl Engine {
             let (store, id) = (self.store.clone(), id.clone());
             move || store.remove_layer(&id).map_err(Error::from)
         });
-        let mounts = self.make_volumes(&id, mounts, &mut undo)?;
+        let mounts = self.make_volumes(&id, mounts, &planned.host.volume_driver, &mut undo)?;
         let spec = Arc::new(ContainerSpec {
             id: id.clone(),
             created: Timestamp::now(),
@@ -144,7 +144,13 @@ impl Engine {
     }
 
     /// Creates the volumes that the plan names and copies image content up into the empty ones.
-    fn make_volumes(&self, id: &ContainerId, plans: Vec<MountPlan>, undo: &mut Undo) -> Result<Vec<MountPoint>, Error> {
+    fn make_volumes(
+        &self,
+        id: &ContainerId,
+        plans: Vec<MountPlan>,
+        driver: &str,
+        undo: &mut Undo,
+    ) -> Result<Vec<MountPoint>, Error> {
         let mut points = Vec::with_capacity(plans.len());
         for plan in plans {
             let mut point = plan.point;
@@ -153,6 +159,7 @@ impl Engine {
                 let volume = self.store.create_volume(store::VolumeRequest {
                     name: Some(point.name.clone()).filter(|name| !name.is_empty()),
                     labels: plan.labels,
+                    driver: driver.to_owned(),
                     ..store::VolumeRequest::default()
                 })?;
                 if !existed {

@@ -272,6 +272,8 @@ pub struct HostConfig {
     pub container_id_file: String,
     /// Isolation technology: empty or `default`; reported only.
     pub isolation: String,
+    /// Driver of the volumes that the container creates; refused only when it creates one.
+    pub volume_driver: String,
     /// Log driver.
     pub log: LogConfig,
     /// Network.

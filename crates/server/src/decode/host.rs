@@ -28,6 +28,7 @@ pub(super) fn decode(
         volumes_from: wire.volumes_from.unwrap_or_default(),
         container_id_file: wire.container_id_file,
         isolation: wire.isolation,
+        volume_driver: wire.volume_driver,
         log: LogConfig { driver: wire.log_config.kind, options: wire.log_config.config },
         network_mode: modes::network(&wire.network_mode)?,
         port_bindings: ports::bindings(wire.port_bindings)?,
@@ -151,7 +152,6 @@ fn device_request(wire: wire::DeviceRequest) -> DeviceRequest {
 }
 
 pub(super) fn check_unsupported(wire: &wire::HostConfig) -> Result<(), Failure> {
-    check_volume_driver(&wire.volume_driver)?;
     if !matches!(wire.isolation.as_str(), "" | "default") {
         let text = format!("invalid isolation ({}): linux only supports 'default'", wire.isolation);
         return Err(Failure::invalid(text));

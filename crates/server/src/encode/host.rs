@@ -17,6 +17,7 @@ pub(super) fn host_config(host: &HostConfig, version: ApiVersion) -> wire::HostC
         binds: or_null(host.binds.iter().map(bind).collect()),
         container_id_file: host.container_id_file.clone(),
         isolation: host.isolation.clone(),
+        volume_driver: host.volume_driver.clone(),
         log_config: wire::LogConfig { kind: host.log.driver.clone(), config: host.log.options.clone() },
         network_mode: network_mode(&host.network_mode, version),
         port_bindings: host
