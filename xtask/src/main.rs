@@ -8,6 +8,7 @@
 //! | `fixtures`                               | builds the fixture images only                             |
 //! | `bench [--against SOCKET] [--runs N]`    | measures an optimised build, beside another engine         |
 //! | `soak [N]`                               | repeats the crash tests                                    |
+//! | `soak load [CONTAINERS CLIENTS SECONDS]` | many containers and many clients, on an optimised build    |
 //! | `diff [SCRIPT]`                          | compares the API's answers with those of Debian's dockerd  |
 //! | `suite NAME [--only ENGINE] [TEXT]`      | test suites that others wrote, beside Docker               |
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -17,6 +18,7 @@ mod cargo;
 mod check;
 mod diff;
 mod features;
+mod load;
 mod soak;
 mod suite;
 mod test;
@@ -26,7 +28,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask check | test [filter] | features | fixtures | \
-                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | diff [SCRIPT] | \
+                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | soak load [N N N] | diff [SCRIPT] | \
                      suite docker-py|bollard [--only ENGINE] [TEXT]";
 
 fn main() -> ExitCode {

@@ -43,12 +43,12 @@ pub fn images() -> Result<Vec<HubImage>> {
     ])
 }
 
-/// A registry that holds all of them under their Hub names and under their short names; none when no registry program
-/// is installed.
-pub fn registry() -> Result<Option<Registry>> {
+/// A registry that holds them, or only those with one of the wanted names, under their Hub names and under their short
+/// names; none when no registry program is installed.
+pub fn registry(wanted: Option<&[&str]>) -> Result<Option<Registry>> {
     let Some(registry) = Registry::start() else { return Ok(None) };
     for image in images()? {
-        for name in image.names {
+        for name in image.names.iter().filter(|name| wanted.is_none_or(|wanted| wanted.contains(name))) {
             registry.put(&image.archive, name);
             if !name.contains('/') {
                 registry.put(&image.archive, &format!("library/{name}"));

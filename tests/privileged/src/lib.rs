@@ -11,9 +11,11 @@
 //! | `archive`  | writer of docker-archive tars: the fixture and the broken images |
 //! | `fixtures` | the images built from Debian's packages, cached by recipe        |
 //! | `daemon`   | an engine under test: start, kill, restart, clean up             |
+//! | `load`     | many containers and many clients at once                         |
 //! | `options`  | which engine is started, and how                                |
 //! | `differential` | the same requests to two engines                            |
 //! | `client`   | one run of a command-line client and what came out               |
+//! | `foreign`  | client libraries that others wrote                               |
 //! | `http`     | raw HTTP/1.1 over the engine's socket                            |
 //! | `terminal` | a client on a pseudo terminal                                    |
 //! | `tmux`     | a client in a real terminal                                      |
@@ -29,9 +31,11 @@ pub mod client;
 pub mod daemon;
 pub mod differential;
 pub mod fixtures;
+pub mod foreign;
 pub mod host;
 pub mod http;
 pub mod hub;
+pub mod load;
 pub mod options;
 pub mod registry;
 pub mod stub;

@@ -73,6 +73,9 @@ impl DockerPy {
 impl Suite for DockerPy {
     fn run(&self, stage: &Stage, filter: Option<&str>) -> Result<Results> {
         let home = stage.daemon.scratch("home");
+        // Without a configuration file the SDK keeps its contexts in the working directory.
+        fs::create_dir_all(home.join(".docker"))?;
+        fs::write(home.join(".docker/config.json"), "{}")?;
         let mut command = Command::new(&self.python);
         command.args(["-m", "pytest", "-v", "-rfE", "--tb=short", "--timeout=120", "-p", "no:cacheprovider"]);
         command.arg("tests/integration").args(LEFT_OUT.map(|path| format!("--ignore={path}")));

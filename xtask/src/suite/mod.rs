@@ -93,7 +93,7 @@ fn parse(arguments: &[String]) -> Result<Plan> {
 
 /// Starts the registry and an engine that has it as mirror, and loads the images.
 fn stage(engine: Engine) -> Result<Stage> {
-    let registry = hub::registry()?.context("docker-registry is not installed")?;
+    let registry = hub::registry(None)?.context("docker-registry is not installed")?;
     let binary = match engine {
         Engine::Gantry => Some(program()?),
         Engine::Dockerd => None,
@@ -101,7 +101,7 @@ fn stage(engine: Engine) -> Result<Stage> {
     let daemon = Daemon::start(Options {
         engine: Some(engine),
         images: Vec::new(),
-        config: (engine == Engine::Dockerd).then(|| json!({"registry-mirrors": [registry.url()]})),
+        config: Some(json!({"registry-mirrors": [registry.url()]})),
         binary,
         ..Options::default()
     });
