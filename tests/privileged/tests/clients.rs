@@ -211,7 +211,7 @@ mod rust {
         let progress: Vec<_> = docker.create_image(Some(options), None, None).try_collect().await?;
         assert!(progress.iter().any(|step| step.status.is_some()), "{progress:?}");
         assert!(docker.inspect_image(PULLED).await?.repo_tags.unwrap().contains(&PULLED.to_owned()));
-        docker.remove_image(PULLED, None, None).await?;
+        docker.remove_image(PULLED, None::<query::RemoveImageOptions>, None).await?;
         Ok(())
     }
 }

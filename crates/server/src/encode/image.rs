@@ -47,6 +47,9 @@ pub fn image_details(details: &ImageDetails, version: ApiVersion) -> Inspect {
     let familiar = |names: &[types::Reference]| names.iter().map(types::Reference::familiar).collect();
     let created = config.created.clone().or_else(|| (version < ApiVersion(44)).then(|| time::ZERO.to_owned()));
     let size = bytes(image.size);
+    // Gone since API 1.45; where an image was committed from a container, clients still look for it.
+    let container = config.other.get("container").and_then(text).filter(|id| !id.is_empty());
+    let shows_container = version < ApiVersion(45) || container.is_some();
     Inspect {
         id: image.id.to_string(),
         repo_tags: familiar(&image.repo_tags),
@@ -54,8 +57,8 @@ pub fn image_details(details: &ImageDetails, version: ApiVersion) -> Inspect {
         parent: image.parent.map(|parent| parent.to_string()).unwrap_or_default(),
         comment: comment(config),
         created: created.unwrap_or_default(),
-        container: (version < ApiVersion(45)).then(|| config.other.get("container").and_then(text).unwrap_or_default()),
-        container_config: (version < ApiVersion(45)).then(|| container_config(config)),
+        container: shows_container.then(|| container.unwrap_or_default()),
+        container_config: shows_container.then(|| container_config(config)),
         docker_version: config.docker_version.clone(),
         author: config.author.clone(),
         architecture: config.architecture.clone(),
