@@ -66,18 +66,7 @@ impl Actor {
         let ran_for = since.map_or(Duration::ZERO, |since| end.at.duration_since(since).unsigned_abs());
         // Ended because it was unhealthy: as if its policy were `always`.
         let policy = if restart_unhealthy { RestartPolicy::Always } else { self.container.restart_policy() };
-        let next = restart::decide(
-            policy,
-            Ended {
-                code: end.code,
-                ran_for,
-                stopped_by_user: before.stopped_by_user,
-                restarts: before.restart_count,
-                last_delay: self.last_delay,
-            },
-        )
-        // The next daemon brings it back.
-        .filter(|_| !self.engine.is_ending());
+        let next = self.next_start(policy, end.code, ran_for, &before);
         self.update(|status| {
             status.endpoints.clear();
             status.runs_ended += 1;
@@ -155,14 +144,8 @@ impl Actor {
         tracing::warn!(container = self.id(), error = &error as &dyn std::error::Error, "restart failed");
         let before = self.status.borrow().clone();
         let Some(last) = before.state.exit().cloned() else { return };
-        let ended = Ended {
-            code: last.code,
-            ran_for: Duration::ZERO,
-            stopped_by_user: before.stopped_by_user,
-            restarts: before.restart_count,
-            last_delay: self.last_delay,
-        };
-        if let Some(delay) = restart::decide(self.container.restart_policy(), ended) {
+        let policy = self.container.restart_policy();
+        if let Some(delay) = self.next_start(policy, last.code, Duration::ZERO, &before) {
             self.last_delay = delay;
             self.restart_at = Some(Instant::now() + delay);
             self.update(|status| {
@@ -170,6 +153,22 @@ impl Actor {
                 status.state = ContainerState::Restarting { last };
             });
         }
+    }
+
+    /// How long until the policy starts the container again; `None` when it does not.
+    fn next_start(&self, policy: RestartPolicy, code: i32, ran_for: Duration, before: &Status) -> Option<Duration> {
+        if self.engine.is_ending() {
+            // The next daemon brings it back.
+            return None;
+        }
+        let ended = Ended {
+            code,
+            ran_for,
+            stopped_by_user: before.stopped_by_user,
+            restarts: before.restart_count,
+            last_delay: self.last_delay,
+        };
+        restart::decide(policy, ended)
     }
 
     /// Removes the container with everything that is its own.
