@@ -8,6 +8,18 @@ use std::path::Path;
 
 use privileged_tests::{Daemon, Options, until};
 
+/// What a commit tells, in its order. `--until` counts whole seconds, so the latest events come a moment later.
+fn events_of_commit(daemon: &Daemon, name: &str) -> Vec<String> {
+    let filter = format!("container={name}");
+    until("the event of the commit", 30, || {
+        let arguments = ["events", "--since", "1h", "--until", "0s", "--filter", &filter, "--format", "{{.Action}}"];
+        let events = daemon.docker(&arguments);
+        let told = events.lines().into_iter().filter(|line| ["pause", "commit", "unpause"].contains(line));
+        let told: Vec<String> = told.map(str::to_owned).collect();
+        told.iter().any(|line| line == "unpause").then_some(told)
+    })
+}
+
 fn text(path: &Path) -> String {
     path.display().to_string()
 }
@@ -98,20 +110,7 @@ fn ctr_56_commit_makes_dockers_image() {
         assert_eq!(run.ok(), "f", "volumes are left out");
         // The container was frozen for it and is not any more.
         assert_eq!(daemon.inspect(&name, "{{.State.Status}}"), "running");
-        let events = daemon.docker(&[
-            "events",
-            "--since",
-            "1h",
-            "--until",
-            "0s",
-            "--filter",
-            &format!("container={name}"),
-            "--format",
-            "{{.Action}}",
-        ]);
-        let order: Vec<&str> =
-            events.lines().into_iter().filter(|line| ["pause", "commit", "unpause"].contains(line)).collect();
-        assert_eq!(order, ["pause", "commit", "unpause"]);
+        assert_eq!(events_of_commit(daemon, &name), ["pause", "commit", "unpause"]);
         daemon.docker(&["rm", "-f", &name]).exits(0);
         daemon.docker(&["rmi", &image]).exits(0);
     }
