@@ -61,7 +61,6 @@ fn container() -> ContainerSummary {
         given_names: Vec::new(),
         spec: Arc::new(spec),
         name: "web_1".to_owned(),
-        given_names: Vec::new(),
         state: ContainerState::Exited(exit),
         health: None,
         image: "base".to_owned(),
