@@ -16,10 +16,17 @@ fn refusal(driver: &str, options: &[&str]) -> String {
     check(&config(driver, options)).map_or_else(|error| error.to_string(), |()| String::new())
 }
 
+/// Checks that each of these is refused so.
+fn refused(mistakes: &[(&str, &[&str], String)]) {
+    for (driver, options, expected) in mistakes {
+        assert_eq!(refusal(driver, options), *expected, "{driver} {options:?}");
+    }
+}
+
 #[test]
 fn mistakes_are_told_in_dockers_words() {
     let init = "failed to initialize logging driver: ";
-    for (driver, options, expected) in [
+    refused(&[
         ("foo", &[][..], "error looking up logging plugin foo: plugin \"foo\" not found".to_owned()),
         ("json-file", &["foo=bar"], "unknown log opt 'foo' for json-file log driver".to_owned()),
         ("json-file", &["mode=bad"], "logger: logging mode not supported: bad".to_owned()),
@@ -47,6 +54,12 @@ fn mistakes_are_told_in_dockers_words() {
         ("local", &["tag=x"], "unknown log opt 'tag' for log driver local".to_owned()),
         ("local", &["max-size=x"], format!("{init}invalid value for max-size: x: invalid size: 'x'")),
         ("local", &["max-file=1"], format!("{init}compression cannot be enabled when max file count is 1")),
+    ]);
+}
+
+#[test]
+fn mistakes_about_collectors_are_too() {
+    refused(&[
         ("syslog", &["syslog-address=x"], "syslog-address should be in form proto://address, got x".to_owned()),
         ("syslog", &["syslog-address=unix:///nope"], "stat /nope: no such file or directory".to_owned()),
         ("syslog", &["syslog-facility=24"], "invalid syslog facility".to_owned()),
@@ -73,9 +86,11 @@ fn mistakes_are_told_in_dockers_words() {
         ("fluentd", &["fluentd-async=x"], "strconv.ParseBool: parsing \"x\": invalid syntax".to_owned()),
         ("fluentd", &["fluentd-retry-wait=x"], "time: invalid duration \"x\"".to_owned()),
         ("fluentd", &["fluentd-max-retries=x"], "strconv.ParseUint: parsing \"x\": invalid syntax".to_owned()),
-    ] {
-        assert_eq!(refusal(driver, options), expected, "{driver} {options:?}");
-    }
+    ]);
+}
+
+#[test]
+fn what_docker_takes_is_taken() {
     for (driver, options) in [
         ("json-file", &[][..]),
         ("json-file", &["max-size=-1"]),
