@@ -172,7 +172,10 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
     }
     let failed = status.state.exit().is_some_and(|exit| exit.code != 0);
     let ran = !matches!(status.state, ContainerState::Created);
-    let start = !alive && ran && at_daemon_start(policy, status.stopped_by_user, failed);
+    // A restart that was on its way, by whatever decision, is made now.
+    let pending = matches!(status.state, ContainerState::Restarting { .. });
+    let wanted = pending || at_daemon_start(policy, status.stopped_by_user, failed, status.restart_count);
+    let start = !alive && ran && wanted;
     let container = engine.adopt(Arc::new(spec), status, link);
     if alive {
         reopen_resolver(engine, &container);

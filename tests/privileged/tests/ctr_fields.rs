@@ -1,7 +1,7 @@
 //! Fields of a create request that no row names: honoured and shown, or refused by name without a trace.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use privileged_tests::{Daemon, Options};
+use privileged_tests::{Daemon, Options, host, until};
 use serde_json::{Value, json};
 
 fn refusal(daemon: &Daemon, host: &Value) -> (u16, String) {
@@ -102,4 +102,32 @@ fn x_02_tmpfs_options_are_honoured() {
     let shown = daemon.inspect(&name, "{{json (index .HostConfig.Mounts 0).TmpfsOptions.Options}}");
     assert_eq!(shown, r#"[["exec"],["uid","1234"]]"#);
     daemon.docker(&["rm", &name]).exits(0);
+}
+
+#[test]
+fn ctr_29_rm_is_kept_by_the_next_daemon() {
+    let daemon = Daemon::start(Options::default());
+    let name = daemon.name("brief");
+    daemon.docker(&["run", "-d", "--rm", "--name", &name, "busybox", "sleep", "300"]).exits(0);
+    let pid = daemon.container_pid(&name);
+    daemon.kill();
+    assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    until("it has ended", 30, || (!host::alive(pid)).then_some(()));
+    daemon.launch();
+    until("it is removed", 30, || daemon.docker(&["ps", "-aq"]).ok().is_empty().then_some(()));
+}
+
+#[test]
+fn ctr_46_retries_that_are_used_up_stay_so() {
+    let daemon = Daemon::start(Options::default());
+    let name = daemon.name("tired");
+    daemon.docker(&["run", "-d", "--restart", "on-failure:2", "--name", &name, "busybox", "false"]).exits(0);
+    let state = || daemon.inspect(&name, "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}");
+    until("it has given up", 30, || (state() == "exited 2 1").then_some(()));
+    let finished = daemon.inspect(&name, "{{.State.FinishedAt}}");
+    daemon.kill();
+    daemon.launch();
+    // A container that a policy brings back comes before the daemon has started this one.
+    daemon.docker(&["run", "--rm", "busybox", "true"]).exits(0);
+    assert_eq!((state().as_str(), daemon.inspect(&name, "{{.State.FinishedAt}}")), ("exited 2 1", finished));
 }

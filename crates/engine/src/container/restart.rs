@@ -43,12 +43,14 @@ pub(super) fn decide(policy: RestartPolicy, ended: Ended) -> Option<Duration> {
 }
 
 /// Whether a container that is not running is started when the daemon starts.
-pub(crate) fn at_daemon_start(policy: RestartPolicy, stopped_by_user: bool, failed: bool) -> bool {
+pub(crate) fn at_daemon_start(policy: RestartPolicy, stopped_by_user: bool, failed: bool, restarts: u32) -> bool {
     match policy {
         RestartPolicy::No => false,
         RestartPolicy::Always => true,
         RestartPolicy::UnlessStopped => !stopped_by_user,
-        RestartPolicy::OnFailure { .. } => failed && !stopped_by_user,
+        RestartPolicy::OnFailure { maximum_retry_count: most } => {
+            failed && !stopped_by_user && (most == 0 || restarts < most)
+        }
     }
 }
 
@@ -84,7 +86,8 @@ mod tests {
         assert_eq!(decide(limited, ended(0, 0)), None);
         assert!(decide(limited, Ended { restarts: 1, ..ended(1, 0) }).is_some());
         assert_eq!(decide(limited, Ended { restarts: 2, ..ended(1, 0) }), None);
-        assert!(at_daemon_start(RestartPolicy::Always, true, false));
-        assert!(!at_daemon_start(RestartPolicy::UnlessStopped, true, false));
+        assert!(at_daemon_start(RestartPolicy::Always, true, false, 0));
+        assert!(!at_daemon_start(RestartPolicy::UnlessStopped, true, false, 0));
+        assert!(at_daemon_start(limited, false, true, 1) && !at_daemon_start(limited, false, true, 2));
     }
 }

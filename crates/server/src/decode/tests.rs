@@ -163,7 +163,6 @@ fn what_is_not_offered_is_refused_and_not_ignored() {
             "VolumeOptions.Subpath",
         ),
         (r#"{"HostConfig":{"CpuPercent":5}}"#, "HostConfig.CpuPercent"),
-        (r#"{"NetworkingConfig":{"EndpointsConfig":{"n":{"GwPriority":1}}}}"#, "GwPriority (gw-priority)"),
     ] {
         assert_eq!(refusal(json), (501, format!("{option} is not supported by this engine yet")), "{json}");
     }
