@@ -20,6 +20,7 @@
 //! | `terminal` | a client on a pseudo terminal                                    |
 //! | `tmux`     | a client in a real terminal                                      |
 //! | `registry` | a local registry on loopback                                     |
+//! | `sandbox`  | dockerd with Docker's places, in namespaces of its own          |
 //! | `hub`      | images under Docker Hub's names, in a local registry             |
 //! | `stub`     | a registry made by hand, which waits or refuses as a test wants  |
 //! | `host`     | what the host shows: processes, cgroups, mounts, links           |
@@ -38,6 +39,7 @@ pub mod hub;
 pub mod load;
 pub mod options;
 pub mod registry;
+pub mod sandbox;
 pub mod stub;
 pub mod terminal;
 pub mod tmux;

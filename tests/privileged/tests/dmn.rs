@@ -1,118 +1,20 @@
-//! The daemon itself: configuration, listeners, signals, supervision, remote clients.
+//! The daemon itself: configuration, listeners, signals, supervision.
 //!
-//! Most tests start `dockerd` with Docker's own places in namespaces of their own (mounts, network, processes), so that
-//! default paths and fixed ports are free and everything dies with the test.
+//! Most tests start `dockerd` with Docker's own places in a [`Sandbox`].
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use privileged_tests::fixtures::Fixture;
 use privileged_tests::http::Connection;
-use privileged_tests::options::gantry_binary;
+use privileged_tests::sandbox::{Sandbox, both, has, lacks};
 use privileged_tests::{Daemon, Engine, Options, skip, until};
-
-/// `up FLAGS…` starts the daemon and waits until `$DOCKER_HOST` answers; `down` ends it; `fails FLAGS…` expects it to
-/// end by itself.
-const PRELUDE: &str = r#"
-set -u
-# Mounts of engines of other tests came along; they are none of ours.
-awk '$5 ~ "^/tmp/gt" { print $5 }' /proc/self/mountinfo | sort -r | while read -r mount; do umount -l "$mount"; done
-mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /var/lib
-mkdir -p /run/lock /run/sshd /etc/docker && mount -t tmpfs tmpfs /etc/docker
-{ grep -v '^docker:' /etc/group; echo docker:x:4711:; } >group && mount --bind group /etc/group
-ip link set lo up
-export HOME=$PWD/home PATH=$PWD/bin:$PATH DOCKER_HOST=unix:///var/run/docker.sock
-P=
-up() {
-  bin/dockerd "$@" >>log 2>&1 & P=$!
-  i=0
-  until timeout 20 docker version >/dev/null 2>&1; do
-    i=$((i + 1)); [ $i -lt 300 ] && kill -0 $P || { echo "the daemon does not answer"; cat log; exit 9; }
-    sleep 0.1
-  done
-}
-down() { kill $P; wait $P; code=$?; [ $code = 0 ] || echo "the daemon ended with $code"; P=; }
-fails() { timeout 30 bin/dockerd "$@" >out 2>&1; echo "exit $?"; cat out; }
-quiet="--bridge none --iptables=false --ip-forward=false"
-"#;
-
-/// A directory with `bin/dockerd` and a shell in namespaces of its own.
-struct Sandbox {
-    directory: tempfile::TempDir,
-}
-
-impl Sandbox {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        for part in ["bin", "home"] {
-            fs::create_dir(directory.path().join(part)).unwrap();
-        }
-        let sandbox = Self { directory };
-        let link = |target: PathBuf, name: &str| {
-            std::os::unix::fs::symlink(target, sandbox.path(&format!("bin/{name}"))).unwrap();
-        };
-        match Engine::under_test() {
-            Engine::Gantry => {
-                link(gantry_binary(), "dockerd");
-                link(gantry_binary(), "gantry");
-            }
-            Engine::Dockerd => link(PathBuf::from("/usr/sbin/dockerd"), "dockerd"),
-        }
-        sandbox
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn command(&self, script: &str) -> Command {
-        let mut command = Command::new("timeout");
-        command
-            .args(["-k", "5", "110", "unshare", "-m", "-n", "-p", "-f", "--kill-child", "--mount-proc", "sh", "-c"])
-            .arg(format!("{PRELUDE}{script}"))
-            .current_dir(self.directory.path())
-            .env_remove("DOCKER_TLS_VERIFY")
-            .env_remove("DOCKER_CERT_PATH")
-            .env_remove("NOTIFY_SOCKET")
-            .env("DOCKER_CLI_HINTS", "false")
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs a script to its end; gives what it printed.
-    #[track_caller]
-    fn run(&self, script: &str) -> String {
-        let output = self.command(script).output().unwrap();
-        let text = both(&output);
-        assert!(output.status.success(), "{:?}\n{text}\n--- log\n{}", output.status, self.log());
-        text
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-}
-
-fn both(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
 
 fn is_reference() -> bool {
     Engine::under_test() == Engine::Dockerd
-}
-
-#[track_caller]
-fn has(text: &str, wanted: &str) {
-    assert!(text.contains(wanted), "{wanted:?} is not in\n{text}");
-}
-
-#[track_caller]
-fn lacks(text: &str, unwanted: &str) {
-    assert!(!text.contains(unwanted), "{unwanted:?} is in\n{text}");
 }
 
 #[test]
@@ -239,7 +141,7 @@ fn activated(sandbox: &Sandbox, listener: UnixListener, arguments: &str) -> std:
     );
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "sh", "-c", &script]);
-    command.current_dir(sandbox.directory.path()).env("HOME", sandbox.path("home"));
+    command.current_dir(sandbox.directory()).env("HOME", sandbox.path("home"));
     command.stdin(Stdio::from(std::os::fd::OwnedFd::from(listener))).spawn().unwrap()
 }
 
@@ -279,7 +181,7 @@ fn units_of_systemd_are_well_formed() {
     }
     let mut command = Command::new("timeout");
     command.args(["60", "systemd-analyze", "verify", "./gantry.service", "./gantry.socket"]);
-    let output = command.current_dir(sandbox.directory.path()).output().unwrap();
+    let output = command.current_dir(sandbox.directory()).output().unwrap();
     assert!(output.status.success(), "{}", both(&output));
     lacks(&both(&output), "gantry.");
 }
@@ -342,7 +244,7 @@ fn dmn_08_the_watchdog_is_fed() {
     );
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "TERM", "sh", "-c", &script])
-        .current_dir(sandbox.directory.path())
+        .current_dir(sandbox.directory())
         .spawn()
         .unwrap();
     let mut fed = 0;
@@ -568,90 +470,4 @@ fn dmn_25_a_listener_that_lets_everybody_be_root_is_called_out() {
     has(&sandbox.log(), &format!("WARN {notice}"));
     let text = Sandbox::new().run("up $quiet; docker info 2>&1");
     lacks(&text, "DEPRECATION");
-}
-
-/// An authority, a server's certificate for 127.0.0.1, a client's, and one that another authority signed.
-const CERTIFICATES: &str = r#"
-mkdir certs other; q() { openssl "$@" 2>>openssl.log || { cat openssl.log; exit 7; }; }
-for who in certs other; do q req -x509 -newkey rsa:2048 -nodes -keyout $who/ca-key.pem -out $who/ca.pem -days 2 -subj /CN=$who; done
-sign() { # DIRECTORY NAME USAGE
-  q req -newkey rsa:2048 -nodes -keyout $1/$2-key.pem -out $1/$2.csr -subj /CN=$2
-  printf 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=%s\n' $3 >ext
-  q x509 -req -in $1/$2.csr -CA $1/ca.pem -CAkey $1/ca-key.pem -CAcreateserial -out $1/$2-cert.pem -days 2 -extfile ext
-}
-sign certs server serverAuth; sign certs client clientAuth; sign other client clientAuth
-mine="--tlsverify --tlscacert=certs/ca.pem --tlscert=certs/client-cert.pem --tlskey=certs/client-key.pem"
-"#;
-
-#[test]
-fn remote_tls_lets_only_known_clients_in() {
-    if Command::new("openssl").arg("version").output().is_err() {
-        return skip("openssl is not installed");
-    }
-    let archive = Fixture::Busybox.archive().unwrap();
-    let own = if is_reference() { "" } else { "gantry" };
-    let sandbox = Sandbox::new();
-    let text = sandbox.run(&format!(
-        r#"{CERTIFICATES}
-        up $quiet --tlsverify --tlscacert=certs/ca.pem --tlscert=certs/server-cert.pem --tlskey=certs/server-key.pem -H tcp://127.0.0.1:2376 -H unix:///var/run/docker.sock
-        docker load -qi {}
-        export DOCKER_HOST=tcp://127.0.0.1:2376
-        for c in docker {own}; do
-          echo through | timeout 60 $c $mine run -i --rm --network none busybox sh -c 'cat; echo end'
-          echo "cat of $c $?"
-          timeout 60 $c $mine run --rm --network none busybox sh -c 'i=0; while [ $i -lt 20000 ]; do echo a line of some length $i; i=$((i+1)); done' | md5sum
-          timeout 20 $c version 2>&1 | tail -2; echo "plain $c"
-          timeout 20 $c --tlsverify --tlscacert=certs/ca.pem --tlscert=other/client-cert.pem --tlskey=other/client-key.pem version >/dev/null 2>&1; echo "other client $c $?"
-          timeout 20 $c --tlsverify --tlscacert=other/ca.pem --tlscert=certs/client-cert.pem --tlskey=certs/client-key.pem version 2>&1 | grep -c x509; echo "other server $c"
-        done
-        mkdir pair; cp certs/ca.pem pair/ca.pem; cp certs/client-cert.pem pair/cert.pem; cp certs/client-key.pem pair/key.pem
-        for c in docker {own}; do DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=pair timeout 20 $c version >/dev/null && echo "environment $c"; done
-        curl -s http://127.0.0.1:2376/_ping; seq 0 19999 | sed 's/^/a line of some length /' | md5sum"#,
-        archive.display()
-    ));
-    let sums: Vec<&str> = text.lines().filter(|line| line.ends_with("  -")).collect();
-    assert!(sums.len() >= 2 && sums.iter().all(|sum| *sum == sums[0]), "{text}");
-    for client in ["docker", own].into_iter().filter(|name| !name.is_empty()) {
-        has(&text, &format!("through\nend\ncat of {client} 0\n"));
-        has(&text, &format!("Client sent an HTTP request to an HTTPS server.\nplain {client}\n"));
-        has(&text, &format!("other client {client} 1\n1\nother server {client}\n"));
-        has(&text, &format!("environment {client}\n"));
-    }
-    has(&text, "Client sent an HTTP request to an HTTPS server.\n");
-    lacks(&text, "DEPRECATION");
-}
-
-#[test]
-fn remote_stock_clients_come_by_ssh() {
-    if !Path::new("/usr/sbin/sshd").exists() || !Path::new("/usr/bin/ssh").exists() {
-        return skip("ssh and sshd are not installed");
-    }
-    if is_reference() {
-        return skip("the far end is our dial-stdio");
-    }
-    let archive = Fixture::Busybox.archive().unwrap();
-    let text = Sandbox::new().run(&format!(
-        r#"chmod 755 .; up $quiet; docker load -qi {}
-        mkdir far; ln -s ../bin/gantry far/docker
-        for k in host user; do ssh-keygen -q -t ed25519 -N '' -f $k; done
-        chmod 600 host user; cp user.pub keys
-        printf 'HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nSetEnv PATH=%s:/usr/bin:/bin DOCKER_HOST=unix:///var/run/docker.sock\nPidFile none\nListenAddress 127.0.0.1:2222\n' $PWD/host $PWD/keys $PWD/far >sshd_config
-        /usr/sbin/sshd -f $PWD/sshd_config -E $PWD/sshd.log || {{ cat sshd.log; exit 6; }}
-        printf 'IdentityFile %s\nStrictHostKeyChecking no\nUserKnownHostsFile %s\nLogLevel ERROR\n' $PWD/user $PWD/known >ssh_config
-        printf '#!/bin/sh\nexec /usr/bin/ssh -F %s "$@"\n' $PWD/ssh_config >bin/ssh; chmod 755 bin/ssh
-        export DOCKER_HOST=ssh://root@127.0.0.1:2222
-        for c in docker gantry; do
-          timeout 60 $c info -f "root of $c {{{{.DockerRootDir}}}}" || cat sshd.log
-          echo through | timeout 60 $c run -i --rm --network none busybox cat; echo "cat of $c $?"
-        done
-        DOCKER_HOST=ssh://root@127.0.0.1:2223 timeout 60 gantry version; echo "nobody there $?"
-        DOCKER_HOST=ssh://a:b@c timeout 60 gantry version; echo "password $?""#,
-        archive.display()
-    ));
-    for client in ["docker", "gantry"] {
-        has(&text, &format!("root of {client} /var/lib/docker\nthrough\ncat of {client} 0\n"));
-    }
-    has(&text, "nobody there 1");
-    has(&text, "error during connect: command [ssh ");
-    has(&text, "plain-text password is not supported");
 }
