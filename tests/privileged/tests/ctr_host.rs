@@ -63,9 +63,8 @@ fn krn_11_block_io_is_limited_and_counted() {
         until("it is written", 90, || daemon.docker(&["logs", &name]).stdout.contains("written").then_some(()));
         // 4 MiB at 1 MiB a second: nearly four seconds, whatever else the machine does.
         assert!(begin.elapsed().as_secs() >= 2, "{:?}", begin.elapsed());
-        let shown = format!(
-            "{{{{(index .HostConfig.BlkioDeviceWriteBps 0).Path}}}} {{{{(index .HostConfig.BlkioDeviceWriteBps 0).Rate}}}}"
-        );
+        let throttle = "(index .HostConfig.BlkioDeviceWriteBps 0)";
+        let shown = format!("{{{{{throttle}.Path}}}} {{{{{throttle}.Rate}}}}");
         assert_eq!(daemon.inspect(&name, &shown), format!("{device} 1048576"));
         let stats = daemon.docker(&["stats", "--no-stream", "--format", "{{.BlockIO}}", &name]);
         assert!(stats.ok().ends_with("MB"), "{stats}");

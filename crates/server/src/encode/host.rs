@@ -180,7 +180,6 @@ fn mount(request: &MountRequest) -> wire::Mount {
                 create_mountpoint: request.create_source,
                 read_only_non_recursive: request.read_only_non_recursive,
                 read_only_force_recursive: request.read_only_force_recursive,
-                ..BindOptions::default()
             });
         }
         MountRequestKind::Volume => {
@@ -197,7 +196,6 @@ fn mount(request: &MountRequest) -> wire::Mount {
                 size_bytes: i64::try_from(request.tmpfs_size).unwrap_or(i64::MAX),
                 mode: request.tmpfs_mode,
                 options: request.tmpfs_options.clone(),
-                ..TmpfsOptions::default()
             });
         }
     }

@@ -63,7 +63,6 @@ fn container() -> ContainerSummary {
         name: "web_1".to_owned(),
         state: ContainerState::Exited(exit),
         health: None,
-        given_names: Vec::new(),
         image: "base".to_owned(),
         networks: [("bridge".to_owned(), Default::default())].into(),
         ports: [("53/udp".parse().unwrap(), vec![("0.0.0.0".to_owned(), 8080)])].into(),
