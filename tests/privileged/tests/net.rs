@@ -423,7 +423,7 @@ fn networks_leave_nothing_behind() {
         let links = host("ip -o link show type bridge").matches(" br-").count();
         (rules, links)
     };
-    let pins = || std::fs::read_dir(daemon.exec_root().join("netns")).map_or(0, |pins| pins.count());
+    let pins = || std::fs::read_dir(daemon.exec_root().join("netns")).map_or(0, Iterator::count);
     let (rules, _) = machine();
     {
         let mut made = Made::new(&daemon, &client);
