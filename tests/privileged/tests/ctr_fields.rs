@@ -26,7 +26,7 @@ fn x_02_what_cannot_be_is_refused_at_create_and_leaves_nothing() {
         (json!({ "CpuCount": 1 }), "HostConfig.CpuCount is not supported"),
         (json!({ "StorageOpt": { "size": "1G" } }), "--storage-opt is not supported"),
         (json!({ "Isolation": "hyperv" }), "invalid isolation (hyperv)"),
-        (json!({ "VolumeDriver": "nope" }), "plugin \"nope\" not found"),
+        (json!({ "VolumeDriver": "nope", "Binds": ["refused:/v"] }), "plugin \"nope\" not found"),
         (
             json!({ "Mounts": [{ "Type": "bind", "Source": "/tmp", "Target": "/t",
                 "BindOptions": { "ReadOnlyForceRecursive": true } }] }),

@@ -147,10 +147,14 @@ mod tests {
 
     #[test]
     fn what_belongs_to_a_subnet_goes_with_it() {
-        assert_eq!(
-            text(&["10.1.0.0/16", "fd00::/64"], &["10.1.5.0/24"], &["fd00::9", "10.1.5.254"], &[("a", "10.1.1.5")]),
-            r#"[{"Subnet":"10.1.0.0/16","IPRange":"10.1.5.0/24","Gateway":"10.1.5.254","AuxiliaryAddresses":{"a":"10.1.1.5"}},{"Subnet":"fd00::/64","Gateway":"fd00::9"}]"#
-        );
+        let pools =
+            text(&["10.1.0.0/16", "fd00::/64"], &["10.1.5.0/24"], &["fd00::9", "10.1.5.254"], &[("a", "10.1.1.5")]);
+        let expected = json!([
+            {"Subnet": "10.1.0.0/16", "IPRange": "10.1.5.0/24", "Gateway": "10.1.5.254",
+                "AuxiliaryAddresses": {"a": "10.1.1.5"}},
+            {"Subnet": "fd00::/64", "Gateway": "fd00::9"},
+        ]);
+        assert_eq!(serde_json::from_str::<Value>(&pools).expect("JSON"), expected);
         for (got, expected) in [
             (text(&[], &[], &["10.1.0.1"], &[]), "every ip-range or gateway must have a corresponding subnet"),
             (text(&["10.1.0.0/16"], &[], &["10.3.2.3"], &[]), "no matching subnet for gateway 10.3.2.3"),

@@ -101,7 +101,17 @@ impl Actor {
 
     /// Changes the status, publishes it and stores it.
     pub(super) fn update(&self, change: impl FnOnce(&mut Status)) {
-        self.status.send_modify(change);
+        self.update_and_tell(change, || ());
+    }
+
+    /// As [`Actor::update`]; what `tell` says is said before those who wait for the change go on.
+    pub(super) fn update_and_tell(&self, change: impl FnOnce(&mut Status), tell: impl FnOnce()) {
+        self.status.send_if_modified(|status| {
+            change(status);
+            false
+        });
+        tell();
+        self.status.send_modify(|_| ());
         let stored = records::rewrite(&self.engine.paths.state(&self.container.spec.id), &*self.status.borrow());
         if let Err(error) = stored {
             // The container goes on; after a restart of the daemon the run directory tells its state.

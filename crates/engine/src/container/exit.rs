@@ -67,7 +67,7 @@ impl Actor {
         // Ended because it was unhealthy: as if its policy were `always`.
         let policy = if restart_unhealthy { RestartPolicy::Always } else { self.container.restart_policy() };
         let next = self.next_start(policy, end.code, ran_for, &before);
-        self.update(|status| {
+        let change = |status: &mut Status| {
             status.endpoints.clear();
             status.runs_ended += 1;
             status.close_health();
@@ -76,8 +76,9 @@ impl Actor {
                 Some(_) => ContainerState::Restarting { last: info },
                 None => ContainerState::Exited(info),
             };
-        });
-        self.tell_end(&before, end, ran_for);
+        };
+        // `die` comes before the `stop` or `restart` of whoever waits for this end.
+        self.update_and_tell(change, || self.tell_end(&before, end, ran_for));
         if let Some(delay) = next {
             self.last_delay = delay;
             self.restart_at = Some(Instant::now() + delay);
