@@ -91,10 +91,11 @@ fn collect(output: impl std::io::BufRead, results: &mut Results) -> Result<()> {
             ["Running", "unittests", path, binary] => suite = format!("{} {path}", crate_of(binary)),
             ["Running", path, ..] => (*path).clone_into(&mut suite),
             ["Doc-tests", name] => suite = format!("doc {name}"),
-            ["test", name, "...", outcome, ..] => {
-                let outcome = match *outcome {
-                    "ok" => Outcome::Passed,
-                    "ignored" | "ignored," => Outcome::Skipped,
+            ["test", name, "...", rest @ ..] => {
+                // Another test's word on stderr may stand between.
+                let outcome = match rest {
+                    ["ignored" | "ignored,", ..] => Outcome::Skipped,
+                    rest if rest.contains(&"ok") => Outcome::Passed,
                     _ => Outcome::Failed,
                 };
                 results.entry(suite.clone()).or_default().insert((*name).to_owned(), outcome);
@@ -145,6 +146,7 @@ mod tests {
         let output = "     Running unittests src/lib.rs (target/x/debug/deps/store-0a1b)\n\
                       test layers::chain ... ok\n\
                       test layers::slow ... ignored, needs an hour\n\
+                      test layers::noisy ... SKIP ok\n\
                       \x20    Running tests/krn.rs (target/x/debug/deps/krn-0a1b)\n\
                       test krn_01_a ... FAILED\n\
                       test result: FAILED. 0 passed; 1 failed\n";
@@ -152,7 +154,8 @@ mod tests {
         collect(output.as_bytes(), &mut results).expect("readable");
         assert_eq!(results["store src/lib.rs"]["layers::chain"], Outcome::Passed);
         assert_eq!(results["store src/lib.rs"]["layers::slow"], Outcome::Skipped);
+        assert_eq!(results["store src/lib.rs"]["layers::noisy"], Outcome::Passed);
         assert_eq!(results["tests/krn.rs"]["krn_01_a"], Outcome::Failed);
-        assert_eq!(results.values().map(BTreeMap::len).sum::<usize>(), 3);
+        assert_eq!(results.values().map(BTreeMap::len).sum::<usize>(), 4);
     }
 }

@@ -249,3 +249,26 @@ fn ctr_45_environment() {
         assert!(!run.stdout.contains("TAKEN"), "{run}");
     }
 }
+
+#[test]
+fn x_07_exit_codes_of_run() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
+        for (arguments, code) in [
+            (&["run", "--rm", "--no-such-flag", "busybox"][..], 125),
+            (&["run", "--rm", "--network", "no-such-network", "busybox", "true"], 125),
+            (&["run", "--rm", "busybox", "/etc"], 126),
+            (&["run", "--rm", "busybox", "/etc/hostname"], 126),
+            (&["run", "--rm", "busybox", "no-such-command"], 127),
+            (&["run", "--rm", "busybox", "/no/such/file"], 127),
+            (&["run", "--rm", "busybox", "sh", "-c", "exit 7"], 7),
+            (&["run", "--rm", "--init", "busybox", "sh", "-c", "kill -9 $$"], 137),
+            (&["run", "--rm", "busybox", "true"], 0),
+        ] {
+            client.run(arguments).exits(code);
+        }
+    }
+    // Other tests of this file have containers of their own; none of these is left.
+    let left = daemon.docker(&["ps", "-a", "--format", "{{.Command}}", "--no-trunc"]).stdout;
+    assert!(!left.contains("no-such") && !left.contains("exit 7"), "{left}");
+}
