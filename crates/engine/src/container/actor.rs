@@ -219,7 +219,7 @@ impl Actor {
         self.link = Some(link);
         let checked = self.container.spec.config.healthcheck.is_some() && Check::of(&self.container).is_some();
         self.update(|status| {
-            status.state = ContainerState::Running { pid, start_time, since: Timestamp::now() };
+            status.state = ContainerState::Running { pid, start_time, since: run.since };
             if checked {
                 status.open_health();
             }

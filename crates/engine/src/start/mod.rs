@@ -23,6 +23,7 @@ use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use monitor::client::Spawned;
 use monitor::protocol::{self, AttachOptions, Failure, FailureKind, Filter, Reply, Request, RootfsPlan, StartPlan};
 use network::EndpointRecord;
@@ -56,6 +57,8 @@ pub(crate) struct StartedRun {
     pub pid: i32,
     /// Field 22 of `/proc/<pid>/stat`.
     pub start_time: u64,
+    /// Just before it ran: no line of its log is older, so `logs --since` its start shows them all.
+    pub since: Timestamp,
     /// Places on networks, where the container has its own.
     pub endpoints: Vec<EndpointRecord>,
 }
@@ -110,10 +113,11 @@ pub(crate) fn start(
         attached,
     };
     let Spawned { socket, mut child } = monitor::client::spawn(&engine.monitor)?;
+    let since = Timestamp::now();
     match hand_over(&socket, spec, plan, &streams) {
         Ok((pid, start_time)) => {
             undo.disarm();
-            Ok(StartedRun { socket, child, pid, start_time, endpoints: connection.endpoints })
+            Ok(StartedRun { socket, child, pid, start_time, since, endpoints: connection.endpoints })
         }
         Err(error) => {
             // Without a connection it ends by itself.

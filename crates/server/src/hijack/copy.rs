@@ -18,6 +18,9 @@ pub(super) const BUFFER: usize = 64 * 1024;
 /// How often a silent session looks whether its client still exists.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How soon and how late it is looked again whether the head is taken.
+const HEAD_FIRST_LOOK: Duration = Duration::from_micros(40);
+const HEAD_LAST_LOOK: Duration = Duration::from_millis(1);
 /// How long output waits for a client that has not taken the head of the answer.
 const HEAD_TAKEN_WITHIN: Duration = Duration::from_millis(200);
 
@@ -187,17 +190,22 @@ impl Input {
 /// The Python SDK reads the head through a buffer and then goes on with the bare socket: output that lies right behind
 /// the head would be lost in that buffer. Docker is slow enough that it never does.
 async fn head_taken(socket: OwnedFd) {
-    let begin = tokio::time::Instant::now();
-    let mut round = 0;
-    while sys::send_queue::unread(&socket).is_ok_and(|unread| unread > 0) && begin.elapsed() < HEAD_TAKEN_WITHIN {
-        // A client that is awake reads within microseconds; timers count in milliseconds.
-        if round < 20 {
-            tokio::task::yield_now().await;
-        } else {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        round += 1;
+    let unread = move || sys::send_queue::unread(&socket).is_ok_and(|unread| unread > 0);
+    if !unread() {
+        return;
     }
+    // A client that is awake reads within a fraction of a millisecond, which only a thread of its own can wait for: the
+    // runtime's timers count in whole ones.
+    let waited = tokio::task::spawn_blocking(move || {
+        let begin = std::time::Instant::now();
+        let mut pause = HEAD_FIRST_LOOK;
+        while unread() && begin.elapsed() < HEAD_TAKEN_WITHIN {
+            std::thread::sleep(pause);
+            pause = (pause * 5 / 4).min(HEAD_LAST_LOOK);
+        }
+    });
+    // It fails only while the daemon ends.
+    let _ = waited.await;
 }
 
 /// Waits until the client has closed both directions; a client that only ended its input is still there.
