@@ -10,6 +10,7 @@ mod mount;
 mod platform;
 mod reference;
 mod signal;
+mod ulimit;
 
 pub use digest::{Digest, InvalidDigest};
 pub use duration::{InvalidDuration, format_go_duration, human_duration, parse_go_duration};
@@ -19,3 +20,4 @@ pub use mount::Mount;
 pub use platform::Platform;
 pub use reference::{InvalidReference, Reference};
 pub use signal::{InvalidSignal, Signal};
+pub use ulimit::ULIMITS;

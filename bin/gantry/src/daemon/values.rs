@@ -268,24 +268,7 @@ pub(super) fn ulimits(json: &Json) -> Result<Vec<Ulimit>, String> {
 }
 
 fn checked(limit: Ulimit) -> Result<Ulimit, String> {
-    const NAMES: [&str; 15] = [
-        "core",
-        "cpu",
-        "data",
-        "fsize",
-        "locks",
-        "memlock",
-        "msgqueue",
-        "nice",
-        "nofile",
-        "nproc",
-        "rss",
-        "rtprio",
-        "rttime",
-        "sigpending",
-        "stack",
-    ];
-    if !NAMES.contains(&limit.name.as_str()) {
+    if !types::ULIMITS.contains(&limit.name.as_str()) {
         return Err(format!("invalid ulimit type: {}", limit.name));
     }
     if limit.hard != -1 && (limit.soft == -1 || limit.soft > limit.hard) {

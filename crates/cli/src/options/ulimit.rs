@@ -1,24 +1,7 @@
 //! `--ulimit`.
 
 use serde_json::{Value, json};
-
-const NAMES: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
+use types::ULIMITS;
 
 /// Reads `name=soft[:hard]`.
 ///
@@ -26,7 +9,7 @@ const NAMES: [&str; 15] = [
 /// Docker's text.
 pub fn parse(text: &str) -> Result<Value, String> {
     let (name, limits) = text.split_once('=').ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
-    if !NAMES.contains(&name) {
+    if !ULIMITS.contains(&name) {
         return Err(format!("invalid ulimit type: {name}"));
     }
     let number = |digits: &str| {

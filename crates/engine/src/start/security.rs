@@ -54,25 +54,10 @@ const ALL: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
-/// Names of `--ulimit` (getrlimit(2)).
-const LIMITS: [&str; 16] = [
-    "as",
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
+/// Whether a limit has such a name: Docker's, and the address space, which the kernel knows too.
+fn is_limit(name: &str) -> bool {
+    name == "as" || types::ULIMITS.contains(&name)
+}
 
 /// Compiled filters by the settings they depend on: compiling takes a millisecond, starts are more frequent.
 #[derive(Default)]
@@ -191,7 +176,7 @@ pub(crate) fn check(host: &HostConfig) -> Result<(), Error> {
     if writable_cgroups(host) && host.cgroupns_mode == NamespaceMode::Host {
         return Err(Invalid::Conflict("writable-cgroups and the cgroup namespace of the host").into());
     }
-    match host.resources.ulimits.iter().find(|limit| !LIMITS.contains(&limit.name.as_str())) {
+    match host.resources.ulimits.iter().find(|limit| !is_limit(&limit.name)) {
         Some(limit) => Err(Invalid::Ulimit(limit.name.clone()).into()),
         None => Ok(()),
     }
