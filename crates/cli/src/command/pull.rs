@@ -28,6 +28,19 @@ pub static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
+    let reference = named(context, m)?;
+    let client = context.client()?;
+    let target = if m.on("quiet") { Target::Nowhere } else { Target::Out };
+    context.wait(pull(context, client, &reference, m.text("platform"), target))?;
+    context.line(&reference.to_string());
+    Ok(())
+}
+
+/// What `pull` and `push` name: with `latest` where nothing else is said, unless all tags are meant.
+///
+/// # Errors
+/// A name that is none, or a tag beside `--all-tags`.
+pub fn named(context: &Context, m: &Matches) -> Result<Reference, Failure> {
     let mut reference = parse(m.arg(0))?;
     let named = reference.tag().is_some() || reference.digest().is_some();
     match (m.on("all-tags"), named) {
@@ -40,11 +53,7 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
         }
         _ => {}
     }
-    let client = context.client()?;
-    let target = if m.on("quiet") { Target::Nowhere } else { Target::Out };
-    context.wait(pull(context, client, &reference, m.text("platform"), target))?;
-    context.line(&reference.to_string());
-    Ok(())
+    Ok(reference)
 }
 
 /// Pulls what `run` and `create` miss; progress goes to stderr.

@@ -3,7 +3,7 @@
 use client::escape;
 
 use super::common::platform_json;
-use super::pull::parse;
+use super::pull::named;
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -36,18 +36,7 @@ pub static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
-    let mut reference = parse(m.arg(0))?;
-    let named = reference.tag().is_some() || reference.digest().is_some();
-    match (m.on("all-tags"), named) {
-        (true, true) => return Err(Failure::Invalid("tag can't be used with --all-tags/-a".to_owned())),
-        (false, false) => {
-            reference = reference.with_default_tag();
-            if !m.on("quiet") {
-                context.line("Using default tag: latest");
-            }
-        }
-        _ => {}
-    }
+    let reference = named(context, m)?;
     let platform = platform_json(m.text("platform"))?;
     let header = credentials::header(context, reference.domain())?;
     let client = context.client()?;
