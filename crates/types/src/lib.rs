@@ -10,6 +10,7 @@ mod mount;
 mod platform;
 mod reference;
 mod signal;
+mod size;
 mod ulimit;
 
 pub use digest::{Digest, InvalidDigest};
@@ -20,4 +21,5 @@ pub use mount::Mount;
 pub use platform::Platform;
 pub use reference::{InvalidReference, Reference};
 pub use signal::{InvalidSignal, Signal};
+pub use size::{InvalidSize, parse_size};
 pub use ulimit::ULIMITS;

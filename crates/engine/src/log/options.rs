@@ -105,19 +105,5 @@ pub(super) fn initialising(error: &str) -> String {
 
 /// `10m`, `20kB`, `1.5g`, as go-units reads them: powers of 1000 (`FromHumanSize`) or of 1024 (`RAMInBytes`).
 pub(super) fn size(text: &str, unit: u64) -> Result<u64, String> {
-    let bad = || format!("invalid size: '{text}'");
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, suffix) = text.split_at(digits);
-    let suffix = suffix.strip_prefix(' ').unwrap_or(suffix).to_ascii_lowercase();
-    let power = match suffix.strip_suffix('b').unwrap_or(&suffix).trim_end_matches('i') {
-        "" if suffix != "i" && suffix != "ib" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        "p" => 5,
-        _ => return Err(bad()),
-    };
-    let number: f64 = number.parse().map_err(|_| bad())?;
-    Ok((number * unit.pow(power) as f64) as u64)
+    types::parse_size(text, unit).map_err(|error| error.to_string())
 }

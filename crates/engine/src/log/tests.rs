@@ -154,22 +154,6 @@ fn a_log_without_options_is_bounded_and_one_with_them_is_dockers() {
 }
 
 #[test]
-fn sizes_have_both_bases() {
-    for (text, thousand, kibi) in [
-        ("10m", 10_000_000, 10 << 20),
-        ("20kb", 20_000, 20 << 10),
-        ("1GiB", 1_000_000_000, 1 << 30),
-        ("1.5 k", 1500, 1536),
-        ("512", 512, 512),
-    ] {
-        assert_eq!((options::size(text, 1000), options::size(text, 1024)), (Ok(thousand), Ok(kibi)), "{text}");
-    }
-    for bad in ["", "m", "-1", "ten", "1x", "1.2.3", "1i"] {
-        assert_eq!(options::size(bad, 1000), Err(format!("invalid size: '{bad}'")));
-    }
-}
-
-#[test]
 fn defaults_of_the_daemon_complete_only_its_own_driver() {
     let defaults = config("json-file", &["max-size=1m", "cache-disabled=true"]);
     let mut same = config("", &["max-file=2"]);
