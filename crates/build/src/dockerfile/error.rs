@@ -10,7 +10,7 @@ pub struct Error {
     /// At which point of reading it was found, which decides how Docker words it.
     pub stage: ErrorStage,
     /// The name of the file, as the user gave it.
-    pub file: String,
+    pub file: Box<str>,
     /// What is wrong.
     pub message: String,
     /// The lines it is about; `None` when it is about the whole file.
@@ -18,7 +18,7 @@ pub struct Error {
     /// Column of the wrong word in the first of these lines, from 1, in letters.
     pub column: usize,
     /// That line as it is written.
-    pub line: String,
+    pub line: Box<str>,
     /// The word that was probably meant.
     pub suggestion: Option<String>,
 }

@@ -191,11 +191,11 @@ impl Parser<'_> {
     }
 
     fn whole(&self, stage: ErrorStage, message: String) -> Error {
-        let file = self.file.to_owned();
-        Error { stage, file, message, range: None, column: 1, line: String::new(), suggestion: None }
+        let (file, line) = (self.file.into(), Box::default());
+        Error { stage, file, message, range: None, column: 1, line, suggestion: None }
     }
 
-    fn line(&self, number: usize) -> String {
-        self.text.lines().nth(number.saturating_sub(1)).unwrap_or_default().to_owned()
+    fn line(&self, number: usize) -> Box<str> {
+        self.text.lines().nth(number.saturating_sub(1)).unwrap_or_default().into()
     }
 }
