@@ -1,6 +1,6 @@
 //! A container's writable layer becomes an image layer, and an image on top of another one (`docker commit`).
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -10,12 +10,8 @@ use serde_json::Value;
 use types::{ContainerId, Platform};
 
 use crate::driver::Driver;
-use crate::layers::Source;
 use crate::pack::{Content, Packer};
-use crate::unpack::Whiteouts;
-use crate::{
-    ChangeKind, ContainerConfig, DiffId, Error, Expected, History, ImageConfig, ImageId, Layer, Lease, Result, Store,
-};
+use crate::{ChangeKind, ContainerConfig, DiffId, Error, History, ImageConfig, ImageId, Layer, Lease, Result, Store};
 
 /// Content of a layer without anything in it: the end mark of a tar.
 const EMPTY: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
@@ -46,23 +42,8 @@ impl Store {
     /// [`Error::NoSuchContainerLayer`], [`Error::Redirected`], [`Error::MaxDepth`] or the file system's refusal.
     pub fn commit_layer(&self, lease: &Lease, container: &ContainerId) -> Result<Option<Layer>> {
         let parent = self.container_layer(container)?.parent;
-        let (mut reader, writer) = std::io::pipe().map_err(Error::Stream)?;
-        let (packed, layer) = std::thread::scope(|scope| {
-            let packing =
-                scope.spawn(move || self.pack_layer(container, &mut BufWriter::with_capacity(64 << 10, writer)));
-            let source = Source::Stream(&mut reader);
-            let layer = self.put_layer_from(lease, parent, source, &Expected::default(), Whiteouts::Overlay);
-            // A packer that still writes must not wait for a reader that has failed.
-            drop(reader);
-            (packing.join(), layer)
-        });
-        match packed {
-            Err(panic) => std::panic::resume_unwind(panic),
-            // The reader's failure is then why the writer could not go on.
-            Ok(Err(error @ Error::Stream(_))) => layer.and(Err(error)),
-            Ok(Err(error)) => Err(error),
-            Ok(Ok(())) => layer.map(|layer| Some(layer).filter(|layer| !is_empty(layer.diff))),
-        }
+        let layer = self.put_packed(lease, parent, |writer| self.pack_layer(container, writer))?;
+        Ok(Some(layer).filter(|layer| !is_empty(layer.diff)))
     }
 
     /// Writes what a container has changed as a layer's tar, with whiteouts for what it has removed.

@@ -176,3 +176,32 @@ pub(crate) fn read_xattr(path: &Path, key: &CStr) -> Result<Option<Vec<u8>>, Err
         }
     }
 }
+
+/// All attributes of an open file, without overlay's own.
+pub(crate) fn file_xattrs(file: BorrowedFd<'_>) -> Result<Vec<(CString, Vec<u8>)>, Errno> {
+    // Through the link that /proc has for it, which is followed here: what is open is what is meant.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let mut buffer = vec![0u8; 64 << 10];
+    let length = match rustix::fs::listxattr(&path, &mut buffer[..]) {
+        Ok(length) => length,
+        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Err(errno) => return Err(errno),
+    };
+    let names = buffer[..length].split(|byte| *byte == 0).filter_map(|name| CString::new(name).ok());
+    let own = |name: &CString| {
+        !name.is_empty()
+            && !name.to_bytes().starts_with(b"trusted.overlay.")
+            && !name.to_bytes().starts_with(b"system.")
+    };
+    let mut found = Vec::new();
+    // As long as attributes can be (xattr(7)).
+    let mut value = vec![0u8; 64 << 10];
+    for name in names.filter(own) {
+        match rustix::fs::getxattr(&path, &name, &mut value[..]) {
+            Ok(length) => found.push((name, value[..length].to_vec())),
+            Err(Errno::NODATA) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(found)
+}

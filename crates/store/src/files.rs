@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use crate::error::ArchiveProblem;
 use crate::pack::{Content, Packer};
 use crate::shift::Shift;
-use crate::stream::{decompress, drain, stream_error};
+use crate::stream::{decompress_any, drain, stream_error};
 use crate::unpack::{Live, unpack_live};
 use crate::view::IN_CONTAINER;
 use crate::{Error, Result};
@@ -159,7 +159,7 @@ pub fn destination(root: BorrowedFd<'_>, path: &str) -> Result<Destination> {
 pub fn extract(root: BorrowedFd<'_>, destination: &Destination, options: Extract, reader: &mut dyn Read) -> Result<()> {
     let base = &destination.path;
     let live = Live { root, directory: destination.directory.as_fd(), base, options };
-    let (_, mut plain) = decompress(reader)?;
+    let (_, mut plain) = decompress_any(reader)?;
     unpack_live(&mut plain, live).map_err(|error| below(base, error))?;
     drain(&mut plain).map_err(stream_error)
 }
@@ -216,7 +216,7 @@ fn clean(path: &str) -> (PathBuf, Ending) {
 
 /// The path without links, as a text: for messages and policies, never to be opened. What is not there counts as it
 /// is written.
-fn resolve(root: BorrowedFd<'_>, path: &Path) -> PathBuf {
+pub(crate) fn resolve(root: BorrowedFd<'_>, path: &Path) -> PathBuf {
     let words = |path: &Path| -> VecDeque<OsString> { path.iter().map(OsStr::to_owned).collect() };
     let (mut pending, mut done, mut links) = (words(path), PathBuf::from("/"), 0);
     while let Some(word) = pending.pop_front() {

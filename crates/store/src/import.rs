@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use types::Platform;
 
 use crate::layers::Source;
+use crate::stream::layer_form;
 use crate::unpack::Whiteouts;
 use crate::{Error, Expected, History, ImageConfig, ImageId, ImportOptions, Result, RootFs, Store};
 
@@ -17,7 +18,8 @@ impl Store {
     pub fn import(&self, reader: &mut dyn Read, options: ImportOptions) -> Result<ImageId> {
         let lease = self.lease();
         let expected = Expected::default();
-        let layer = self.put_layer_from(&lease, None, Source::Stream(reader), &expected, Whiteouts::Keep)?;
+        let mut reader = layer_form(reader)?;
+        let layer = self.put_layer_from(&lease, None, Source::Stream(&mut reader), &expected, Whiteouts::Keep)?;
         let now = Timestamp::now().to_string();
         let comment = if options.message.is_empty() { "Imported from -".to_owned() } else { options.message };
         let platform = options.platform.unwrap_or_else(Platform::host);

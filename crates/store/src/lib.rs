@@ -4,6 +4,7 @@
 //! itself. Layers are handed out as mounts in the form of data ([`Rootfs`]); this room mounts nothing on
 //! the host. The tree on disk is drawn in `paths.rs`.
 
+pub mod assemble;
 mod blobs;
 mod changes;
 mod commit;

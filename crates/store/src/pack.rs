@@ -13,7 +13,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use tar::EntryType;
 
-use crate::copy::{list_xattrs, proc_path, read_xattr};
+use crate::copy::{file_xattrs, list_xattrs, proc_path, read_xattr};
+use crate::error::ArchiveProblem;
 use crate::shift::Shift;
 use crate::{Error, Result};
 
@@ -31,6 +32,8 @@ pub(crate) enum Content {
     Files,
     /// A writable layer of the overlay driver: its marks become whiteouts.
     OverlayLayer,
+    /// Plain files that become a layer, where some names mean something else.
+    NewLayer,
 }
 
 /// An archive being written.
@@ -38,13 +41,21 @@ pub(crate) struct Packer<'a> {
     archive: tar::Builder<&'a mut (dyn Write + Send)>,
     content: Content,
     shift: Option<Shift>,
+    /// In place of what files have: owner and group, permissions.
+    owner: Option<(u32, u32)>,
+    mode: Option<u32>,
     /// The first name of a file with several.
     links: HashMap<(u64, u64), Vec<u8>>,
 }
 
 impl<'a> Packer<'a> {
     pub(crate) fn new(writer: &'a mut (dyn Write + Send), content: Content, shift: Option<Shift>) -> Self {
-        Self { archive: tar::Builder::new(writer), content, shift, links: HashMap::new() }
+        Self { archive: tar::Builder::new(writer), content, shift, owner: None, mode: None, links: HashMap::new() }
+    }
+
+    /// What the following entries have in place of their own owner and permissions.
+    pub(crate) fn set_override(&mut self, owner: Option<(u32, u32)>, mode: Option<u32>) {
+        (self.owner, self.mode) = (owner, mode);
     }
 
     /// Ends the archive.
@@ -80,6 +91,9 @@ impl<'a> Packer<'a> {
             stat => stat.map_err(|source| failed("lstat", shown, source))?,
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
+        if self.content == Content::NewLayer && name.to_bytes().starts_with(b".wh.") {
+            return Err(reserved(shown));
+        }
         if self.content == Content::OverlayLayer && kind == FileType::CharacterDevice && stat.st_rdev == 0 {
             return self.removed(shown);
         }
@@ -179,6 +193,36 @@ impl<'a> Packer<'a> {
         self.append(header, shown, &[], &xattrs, content.chain(io::repeat(0)).take(size))
     }
 
+    /// Writes something that is open (as a path), no directory, under a name.
+    pub(crate) fn found(&mut self, file: &std::os::fd::OwnedFd, stat: &Stat, shown: &[u8]) -> Result<()> {
+        if shown.split(|byte| *byte == b'/').any(|part| part.starts_with(b".wh.")) {
+            return Err(reserved(shown));
+        }
+        let mut header = self.header(stat);
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        match kind {
+            FileType::RegularFile => {
+                let found = file_xattrs(file.as_fd()).map_err(|source| failed("listxattr", shown, source))?;
+                let records = found.into_iter().filter(|(key, _)| !LOCAL_XATTRS.contains(&key.to_bytes()));
+                let records = records.map(|(key, value)| (format!("{XATTR_RECORD}{}", key.to_string_lossy()), value));
+                let xattrs: Vec<_> = records.collect();
+                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let content = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                    .map_err(|source| failed("open", shown, source))?;
+                header.set_entry_type(EntryType::Regular);
+                let size = u64::try_from(stat.st_size).unwrap_or(0);
+                header.set_size(size);
+                self.append(header, shown, &[], &xattrs, File::from(content).chain(io::repeat(0)).take(size))
+            }
+            FileType::CharacterDevice | FileType::BlockDevice | FileType::Fifo => {
+                set_device(&mut header, kind, stat).map_err(Error::Stream)?;
+                self.append(header, shown, &[], &[], io::empty())
+            }
+            // Without its owner a socket is of no use to anybody.
+            _ => Ok(()),
+        }
+    }
+
     fn xattrs(&self, directory: BorrowedFd<'_>, name: &CStr, shown: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
         let path = proc_path(directory, name);
         let gone = |error: Errno| if error == Errno::NOENT { Ok(Vec::new()) } else { Err(error) };
@@ -201,8 +245,9 @@ impl<'a> Packer<'a> {
             Some(shift) => shift.to_container(stat.st_uid, stat.st_gid),
             None => (stat.st_uid, stat.st_gid),
         };
+        let (uid, gid) = self.owner.unwrap_or((uid, gid));
         let mut header = tar::Header::new_gnu();
-        header.set_mode(stat.st_mode & 0o7777);
+        header.set_mode(self.mode.unwrap_or(stat.st_mode) & 0o7777);
         header.set_uid(uid.into());
         header.set_gid(gid.into());
         header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
@@ -211,7 +256,7 @@ impl<'a> Packer<'a> {
     }
 
     /// Writes a header, before it the records of what does not fit in, and the content. The name is written as it is.
-    fn append(
+    pub(crate) fn append(
         &mut self,
         mut header: tar::Header,
         name: &[u8],
@@ -238,6 +283,12 @@ impl<'a> Packer<'a> {
 fn fill(field: &mut [u8; NAME], value: &[u8]) {
     let count = value.len().min(NAME);
     field[..count].copy_from_slice(&value[..count]);
+}
+
+/// The error of a file that would hide another one once it is in a layer.
+fn reserved(shown: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(shown).into_owned();
+    Error::Archive(ArchiveProblem::Malformed(format!("{name}: names that begin with .wh. mean removal in a layer")))
 }
 
 fn failed(action: &'static str, shown: &[u8], source: Errno) -> Error {

@@ -18,25 +18,28 @@ pub(crate) enum Compression {
     None,
     Gzip,
     Zstd,
+    Bzip2,
+    Xz,
 }
 
 impl Compression {
     /// The OCI media type of a layer stored this way.
     pub(crate) fn media_type(self) -> &'static str {
         match self {
-            Self::None => "application/vnd.oci.image.layer.v1.tar",
+            // There are none for the other two, which layers never have: see `decompress`.
+            Self::None | Self::Bzip2 | Self::Xz => "application/vnd.oci.image.layer.v1.tar",
             Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
             Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
         }
     }
 
-    fn of(magic: &[u8]) -> Result<Self, Error> {
+    fn of(magic: &[u8]) -> Self {
         match magic {
-            [0x1f, 0x8b, ..] => Ok(Self::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
-            [b'B', b'Z', b'h', ..] => Err(Error::Archive(ArchiveProblem::Compression("bzip2"))),
-            [0xfd, b'7', b'z', b'X', b'Z', ..] => Err(Error::Archive(ArchiveProblem::Compression("xz"))),
-            _ => Ok(Self::None),
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', ..] => Self::Xz,
+            _ => Self::None,
         }
     }
 }
@@ -102,19 +105,47 @@ impl Read for TeeReader<'_> {
     }
 }
 
-/// Recognises the compression of a stream and undoes it.
+/// Recognises the compression of a layer and undoes it.
 ///
 /// # Errors
-/// A failure to read, or compression that this engine does not read.
+/// A failure to read, or compression that layers do not have.
 pub(crate) fn decompress<'a>(reader: impl Read + 'a) -> Result<(Compression, Box<dyn Read + 'a>), Error> {
+    let (compression, plain) = decompress_any(reader)?;
+    match compression {
+        Compression::Bzip2 => Err(Error::Archive(ArchiveProblem::Compression("bzip2"))),
+        Compression::Xz => Err(Error::Archive(ArchiveProblem::Compression("xz"))),
+        _ => Ok((compression, plain)),
+    }
+}
+
+/// Recognises the compression of any archive and undoes it.
+///
+/// # Errors
+/// A failure to read.
+pub(crate) fn decompress_any<'a>(reader: impl Read + 'a) -> Result<(Compression, Box<dyn Read + 'a>), Error> {
     let mut reader = BufReader::with_capacity(128 * 1024, reader);
-    let compression = Compression::of(peek(&mut reader).map_err(stream_error)?)?;
+    let compression = Compression::of(peek(&mut reader).map_err(stream_error)?);
     let plain: Box<dyn Read + 'a> = match compression {
         Compression::None => Box::new(reader),
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(reader).map_err(stream_error)?),
+        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(reader)),
+        // Several streams behind one another are one archive, as xz(1) has it.
+        Compression::Xz => Box::new(lzma_rust2::XzReader::new(reader, true)),
     };
     Ok((compression, plain))
+}
+
+/// The stream as a layer may be kept: compression that registries have no name for is undone.
+///
+/// # Errors
+/// A failure to read.
+pub(crate) fn layer_form<'a>(reader: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
+    let mut reader = BufReader::with_capacity(128 * 1024, reader);
+    match Compression::of(peek(&mut reader).map_err(stream_error)?) {
+        Compression::Bzip2 | Compression::Xz => Ok(decompress_any(reader)?.1),
+        _ => Ok(Box::new(reader)),
+    }
 }
 
 /// The first bytes; the buffer is empty before, so one read fills it, though a socket may give less than asked.

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec};
 
+pub(crate) use name::clean as clean_name;
+
 use crate::files::Extract;
 use crate::stream::stream_error;
 use crate::{Error, Result};

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// [`ArchiveProblem::Escape`] when it leads above the root.
-pub(super) fn clean(name: &[u8]) -> Result<PathBuf> {
+pub(crate) fn clean(name: &[u8]) -> Result<PathBuf> {
     let escape = || Error::Archive(ArchiveProblem::Escape(String::from_utf8_lossy(name).into_owned()));
     if name.contains(&0) {
         return Err(escape());
