@@ -2,8 +2,8 @@
 //!
 //! Every type writes exactly what Docker's engine writes: key names, key order, and the difference between `null`,
 //! `[]`, `""` and an absent key. A `Vec` is written `[]` when empty, an `Option<Vec>` may be `null`. Reading is as
-//! lenient as Go's decoder: `null` means the default, unknown keys are skipped. Names are those of the Engine API
-//! reference, v1.51, where each field is described.
+//! lenient as Go's decoder: `null` means the default, unknown keys are skipped, and a key counts in any case ([`json`]).
+//! Names are those of the Engine API reference, v1.51, where each field is described.
 
 #[macro_use]
 mod wire;
@@ -13,6 +13,7 @@ pub mod disk_usage;
 pub mod error;
 pub mod event;
 pub mod image;
+pub mod json;
 pub mod network;
 pub mod progress;
 pub mod prune;

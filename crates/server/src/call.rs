@@ -59,9 +59,17 @@ impl Call {
     /// # Errors
     /// 400 for another content type, an empty body, or what does not parse.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
+        self.json_by(api::json::from_slice).await
+    }
+
+    /// As [`Self::json`], for a type that reads the body in a way of its own.
+    ///
+    /// # Errors
+    /// As [`Self::json`].
+    pub async fn json_by<T>(&mut self, read: impl FnOnce(&[u8]) -> serde_json::Result<T>) -> Result<T, Failure> {
         check_json(self.header(CONTENT_TYPE), self.header(CONTENT_LENGTH))?;
         let bytes = self.bytes().await?;
-        parse_json(&bytes)
+        parse_json(&bytes, read)
     }
 
     /// The body as JSON, or the default when there is none.
@@ -70,7 +78,11 @@ impl Call {
     /// As [`Self::json`], but for the empty body.
     pub async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T, Failure> {
         let bytes = self.bytes().await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) { Ok(T::default()) } else { parse_json(&bytes) }
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            Ok(T::default())
+        } else {
+            parse_json(&bytes, api::json::from_slice)
+        }
     }
 }
 
@@ -88,11 +100,11 @@ fn check_json(content_type: &str, content_length: &str) -> Result<(), Failure> {
     Err(Failure::invalid(format!("unsupported Content-Type header ({content_type}): must be 'application/json'")))
 }
 
-fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+fn parse_json<T>(bytes: &[u8], read: impl FnOnce(&[u8]) -> serde_json::Result<T>) -> Result<T, Failure> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::invalid("invalid JSON: got EOF while reading request body"));
     }
-    serde_json::from_slice(bytes).map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))
+    read(bytes).map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))
 }
 
 #[cfg(test)]
@@ -107,7 +119,7 @@ mod tests {
         let refused = check_json("text/plain", "2").map_err(|failure| failure.message);
         assert_eq!(refused, Err("unsupported Content-Type header (text/plain): must be 'application/json'".to_owned()));
         assert!(check_json("", "5").is_err());
-        let empty = parse_json::<u8>(b" \n").map_err(|failure| failure.message);
+        let empty = parse_json::<u8>(b" \n", api::json::from_slice).map_err(|failure| failure.message);
         assert_eq!(empty, Err("invalid JSON: got EOF while reading request body".to_owned()));
     }
 }

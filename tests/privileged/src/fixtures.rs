@@ -182,7 +182,8 @@ fn web_arguments() -> Vec<String> {
     ]
 }
 
-fn bootstrap(path: &Path, arguments: &[String]) -> Result<Layer> {
+/// The root file system that mmdebstrap makes of its arguments, through a file beside the path.
+pub(crate) fn bootstrap(path: &Path, arguments: &[String]) -> Result<Layer> {
     let rootfs = path.with_extension("rootfs.tar");
     let output = Command::new("mmdebstrap")
         .args(["--quiet", "--mode=root"])

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 use super::host::HostConfig;
-use crate::Empty;
 use crate::network::NetworkingConfig;
 use crate::wire::is_default;
+use crate::{Empty, json};
 
 wire! {
     /// `HealthConfig`; durations in nanoseconds.
@@ -72,17 +72,33 @@ wire! {
 }
 
 /// The body of a create request: a [`Config`] with two more members.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateRequest {
     /// The process side.
-    #[serde(flatten)]
     pub config: Config,
     /// The host side.
-    #[serde(rename = "HostConfig", default)]
     pub host_config: Option<HostConfig>,
     /// What the container wants of its networks.
-    #[serde(rename = "NetworkingConfig", default)]
     pub networking_config: Option<NetworkingConfig>,
+}
+
+// === impl CreateRequest ===
+
+impl CreateRequest {
+    /// Reads the body: once for each half, because serde's way of joining two structs knows no names in another case.
+    ///
+    /// # Errors
+    /// As [`json::from_slice`].
+    pub fn from_json(body: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Sides {
+            host_config: Option<HostConfig>,
+            networking_config: Option<NetworkingConfig>,
+        }
+        let Sides { host_config, networking_config } = json::from_slice(body)?;
+        Ok(Self { config: json::from_slice(body)?, host_config, networking_config })
+    }
 }
 
 /// Words of a command line: a list, or one text that counts as a list of one (Docker's `strslice`).

@@ -10,7 +10,7 @@ use engine::model::image::Credentials;
 /// does not decode counts as no credentials: the registry decides whether it wants any.
 #[must_use]
 pub fn registry_auth(header: &str) -> Option<Credentials> {
-    credentials(serde_json::from_slice(&decoded(header)?).ok()?)
+    credentials(api::json::from_slice(&decoded(header)?).ok()?)
 }
 
 /// What an `AuthConfig` says.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::*;
 
 fn decode_at(minor: u16, json: &str) -> Result<(CreateContainer, Vec<String>), Failure> {
-    create(serde_json::from_str(json).unwrap(), &Query::parse("name=/web"), ApiVersion(minor))
+    create(CreateRequest::from_json(json.as_bytes()).unwrap(), &Query::parse("name=/web"), ApiVersion(minor))
 }
 
 fn host(json: &str) -> Result<engine::model::HostConfig, Failure> {

@@ -30,7 +30,7 @@ pub(crate) async fn list(call: Call) -> Outcome {
 }
 
 pub(crate) async fn create(mut call: Call) -> Outcome {
-    let request: CreateRequest = call.json().await?;
+    let request = call.json_by(CreateRequest::from_json).await?;
     if request.config == api::container::Config::default() {
         return Err(Failure::invalid("config cannot be empty in order to create a container"));
     }
