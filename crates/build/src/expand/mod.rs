@@ -1,11 +1,17 @@
 //! Variables in a Dockerfile's words: `$NAME`, `${NAME:-word}` and the rest, quotes and escapes.
 
+mod instruction;
 mod lexer;
 mod pattern;
+mod scope;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use instruction::{Expansion, from, instruction, mounts};
 pub use lexer::{Lexer, Reason};
+pub use scope::{Arguments, Globals, Scope};
 
 /// Where values of variables come from.
 pub trait Variables {
