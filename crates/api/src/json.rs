@@ -1,4 +1,5 @@
-//! Reading JSON as Go does: the name of a member counts in any case.
+//! Reading JSON as Go does: the name of a member counts in any case, of a member that comes twice the last one counts,
+//! and bytes that are no text become U+FFFD.
 //!
 //! Clients rely on it without knowing (`CPURealtimePeriod` of the Python SDK, `detachKeys` of the command line). serde
 //! compares names byte by byte, so [`from_slice`] puts a layer between `serde_json` and the types: whenever a struct is
@@ -9,7 +10,8 @@ use std::fmt;
 
 use serde::de::value::{StrDeserializer, StringDeserializer};
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
 };
 
 /// Reads one JSON document.
@@ -17,6 +19,22 @@ use serde::de::{
 /// # Errors
 /// As `serde_json::from_slice`.
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    let error = match read(bytes) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    if std::str::from_utf8(bytes).is_err() {
+        return from_slice(String::from_utf8_lossy(bytes).as_bytes());
+    }
+    if error.to_string().starts_with("duplicate field") {
+        // A map keeps the last of equal members.
+        let last: serde_json::Value = serde_json::from_slice(bytes)?;
+        return read(&serde_json::to_vec(&last)?);
+    }
+    Err(error)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     let mut source = serde_json::Deserializer::from_slice(bytes);
     let value = T::deserialize(AnyCase { inner: &mut source, fields: &[] })?;
     source.end()?;
@@ -142,6 +160,10 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for AnyCase<V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
+        // serde would take a list for a struct, field by field.
+        if !self.fields.is_empty() {
+            return Err(A::Error::invalid_type(serde::de::Unexpected::Seq, &self));
+        }
         self.inner.visit_seq(wrap(access))
     }
 
@@ -264,7 +286,7 @@ impl Visitor<'_> for Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::{Config, HostConfig};
+    use crate::container::{Config, CreateRequest, HostConfig};
 
     #[test]
     fn names_count_in_any_case_at_any_depth() {
@@ -289,8 +311,27 @@ mod tests {
     }
 
     #[test]
+    fn of_equal_members_the_last_counts_and_bytes_that_are_no_text_are_replaced() {
+        let config: Config = from_slice(br#"{"Image": "a", "Image": "b"}"#).expect("readable");
+        assert_eq!(config.image, "b");
+        let config: Config = from_slice(b"{\"Image\": \"a\xff\"}").expect("readable");
+        assert_eq!(config.image, "a\u{fffd}");
+        assert!(from_slice::<Config>(b"[]").is_err(), "a list is no struct");
+    }
+
+    #[test]
+    fn a_create_request_has_three_parts_in_one_object() {
+        let body = br#"{"image": "a", "hostCONFIG": {"memory": 5}, "networkingconfig": {"endpointsconfig": {"N": {"aliases": ["b"]}}}}"#;
+        let request: CreateRequest = from_slice(body).expect("readable");
+        assert_eq!((request.config.image.as_str(), request.config.host_config.is_none()), ("a", true));
+        assert_eq!(request.host_config.map(|host| host.memory), Some(5));
+        let networks = request.networking_config.expect("given").endpoints_config;
+        assert!(networks["N"].as_ref().is_some_and(|end| end.aliases.is_some()));
+    }
+
+    #[test]
     fn errors_are_those_of_the_reader() {
-        for text in ["{\"Image\": 5}", "{\"Image\"", "{} x", "[1]"] {
+        for text in ["{\"Image\": 5}", "{\"Image\"", "{} x", "1"] {
             let expected = serde_json::from_str::<Config>(text).expect_err("wrong").to_string();
             assert_eq!(from_slice::<Config>(text.as_bytes()).expect_err("wrong").to_string(), expected);
         }

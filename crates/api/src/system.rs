@@ -127,6 +127,13 @@ wire! {
         pub info: Vec<(String, String)>,
     }
 
+    /// `DeviceInfo`.
+    pub struct Device {
+        pub source: String,
+        #[serde(rename = "ID")]
+        pub id: String,
+    }
+
     /// `SystemInfo`.
     pub struct Info {
         #[serde(rename = "ID")]
@@ -202,6 +209,9 @@ wire! {
         pub firewall_backend: Option<Firewall>,
         #[serde(rename = "CDISpecDirs")]
         pub cdi_spec_dirs: Vec<String>,
+        /// From API 1.50 on.
+        #[serde(skip_serializing_if = "is_default")]
+        pub discovered_devices: Vec<Device>,
         #[serde(skip_serializing_if = "is_default")]
         pub default_address_pools: Vec<AddressPool>,
         pub warnings: Option<Vec<String>>,

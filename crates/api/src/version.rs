@@ -20,6 +20,8 @@ impl ApiVersion {
     pub const MAXIMUM: Self = Self(51);
     /// The oldest version this engine speaks: what the web consoles of Docker's early years ask for.
     pub const MINIMUM: Self = Self(12);
+    /// The oldest version that clients are told of, as Docker 28 does: what lies below is for consoles that never ask.
+    pub const PROMISED: Self = Self(24);
 
     /// Parses the digits behind `/v`, for example `1.41`. `None` when the text is not a version at all.
     ///

@@ -18,6 +18,8 @@ pub struct EngineConfig {
     pub exec_root: PathBuf,
     /// The program that becomes a container's monitor.
     pub monitor: PathBuf,
+    /// Soft limit of descriptors that monitors start with, and so containers that ask for none; `None` is the daemon's.
+    pub descriptors: Option<u64>,
     /// Storage driver.
     pub driver: DriverChoice,
     /// Network settings.
@@ -132,6 +134,7 @@ impl EngineConfig {
             data_root: data_root.to_owned(),
             exec_root: exec_root.to_owned(),
             monitor,
+            descriptors: None,
             driver: DriverChoice::Auto,
             network,
             init: false,

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use sys::seqpacket::SeqPacket;
 
 use crate::error::Error;
@@ -24,11 +25,11 @@ pub struct Spawned {
 }
 
 /// Starts the program at `path` as a monitor, with an empty environment and no other descriptor than its
-/// connection. Uses posix_spawn(3): safe and cheap in a process with many threads.
+/// connection, and with that soft limit of descriptors where one is given. Uses posix_spawn(3): safe and cheap in a process with many threads.
 ///
 /// # Errors
 /// [`Error::Spawn`].
-pub fn spawn(path: &Path) -> Result<Spawned, Error> {
+pub fn spawn(path: &Path, descriptors: Option<u64>) -> Result<Spawned, Error> {
     let failed = |source| Error::Spawn { path: path.to_owned(), source };
     let (socket, theirs) = SeqPacket::pair().map_err(failed)?;
     // As descriptor 0, because that is the one std passes without a fork; the monitor moves it to 3.
@@ -41,6 +42,11 @@ pub fn spawn(path: &Path) -> Result<Spawned, Error> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(failed)?;
+    if descriptors.is_some() {
+        // It starts nothing before it has been told what, so this is in time. It may have died: its socket will tell.
+        let limit = Rlimit { current: descriptors, ..getrlimit(Resource::Nofile) };
+        let _ = prlimit(Some(Pid::from_child(&child)), Resource::Nofile, limit);
+    }
     Ok(Spawned { socket, child })
 }
 

@@ -75,15 +75,12 @@ pub enum RequestBody {
 }
 
 impl RequestBody {
-    /// The whole body.
-    ///
-    /// # Errors
-    /// When the client goes away in the middle or breaks the framing.
-    pub async fn collect(self) -> Result<Bytes, hyper::Error> {
+    /// Whether it is known that nothing comes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         match self {
-            Self::Incoming(body) if body.is_end_stream() => Ok(Bytes::new()),
-            Self::Incoming(body) => Ok(body.collect().await?.to_bytes()),
-            Self::Full(bytes) => Ok(bytes),
+            Self::Incoming(body) => body.is_end_stream(),
+            Self::Full(bytes) => bytes.is_empty(),
         }
     }
 

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use api::ApiVersion;
 use bytes::Bytes;
 use engine::Engine;
-use hyper::HeaderMap;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use hyper::header::{CONTENT_TYPE, HeaderName};
 use hyper::upgrade::OnUpgrade;
+use hyper::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::body::RequestBody;
 use crate::failure::Failure;
 use crate::query::Query;
+
+/// No request of the API takes more bytes to describe. Streams (archives, images) are read piece by piece instead.
+const JSON_MOST: usize = 16 << 20;
 
 /// A routed request.
 pub struct Call {
@@ -45,31 +48,13 @@ impl Call {
         self.headers.get(name.into()).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The whole body.
-    ///
-    /// # Errors
-    /// 400 when the client broke off.
-    pub async fn bytes(&mut self) -> Result<Bytes, Failure> {
-        let body = std::mem::replace(&mut self.body, RequestBody::Full(Bytes::new()));
-        body.collect().await.map_err(|error| Failure::invalid(format!("reading the request body: {error}")))
-    }
-
     /// The body as JSON.
     ///
     /// # Errors
-    /// 400 for another content type, an empty body, or what does not parse.
+    /// 400 for another content type, an empty body, or what does not parse; 413 for more than [`JSON_MOST`].
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
-        self.json_by(api::json::from_slice).await
-    }
-
-    /// As [`Self::json`], for a type that reads the body in a way of its own.
-    ///
-    /// # Errors
-    /// As [`Self::json`].
-    pub async fn json_by<T>(&mut self, read: impl FnOnce(&[u8]) -> serde_json::Result<T>) -> Result<T, Failure> {
-        check_json(self.header(CONTENT_TYPE), self.header(CONTENT_LENGTH))?;
-        let bytes = self.bytes().await?;
-        parse_json(&bytes, read)
+        self.check_json()?;
+        parse_json(&self.bytes().await?)
     }
 
     /// The body as JSON, or the default when there is none.
@@ -77,34 +62,72 @@ impl Call {
     /// # Errors
     /// As [`Self::json`], but for the empty body.
     pub async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T, Failure> {
+        self.check_json()?;
+        self.json_of_any_type().await
+    }
+
+    /// As [`Self::json_or_default`], whatever the content type says.
+    ///
+    /// # Errors
+    /// As [`Self::json_or_default`].
+    pub async fn json_of_any_type<T: DeserializeOwned + Default>(&mut self) -> Result<T, Failure> {
         let bytes = self.bytes().await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            Ok(T::default())
-        } else {
-            parse_json(&bytes, api::json::from_slice)
+        if bytes.iter().all(u8::is_ascii_whitespace) { Ok(T::default()) } else { parse_json(&bytes) }
+    }
+
+    fn check_json(&self) -> Result<(), Failure> {
+        check_json(self.header(CONTENT_TYPE), self.body.is_empty())
+    }
+
+    async fn bytes(&mut self) -> Result<Bytes, Failure> {
+        let mut body = std::mem::replace(&mut self.body, RequestBody::Full(Bytes::new()));
+        let broken = |error| Failure::invalid(format!("reading the request body: {error}"));
+        let first = body.next().await.transpose().map_err(broken)?.unwrap_or_default();
+        // One piece is the rule.
+        let Some(second) = body.next().await else { return Ok(first) };
+        let mut whole = Vec::from(first);
+        let mut next = Some(second);
+        while let Some(piece) = next {
+            whole.extend_from_slice(&piece.map_err(broken)?);
+            if whole.len() > JSON_MOST {
+                return Err(too_large());
+            }
+            next = body.next().await;
         }
+        Ok(whole.into())
     }
 }
 
-fn check_json(content_type: &str, content_length: &str) -> Result<(), Failure> {
-    if content_type.is_empty() && matches!(content_length, "" | "0") {
+fn too_large() -> Failure {
+    let message = format!("the request body is larger than {} MiB", JSON_MOST >> 20);
+    Failure { status: StatusCode::PAYLOAD_TOO_LARGE, message }
+}
+
+fn check_json(content_type: &str, no_body: bool) -> Result<(), Failure> {
+    if content_type.is_empty() && no_body {
         return Ok(());
     }
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    if !media_type.contains('/') {
+    if media_type.is_empty() {
         return Err(Failure::invalid(format!("malformed Content-Type header ({content_type}): mime: no media type")));
     }
     Err(Failure::invalid(format!("unsupported Content-Type header ({content_type}): must be 'application/json'")))
 }
 
-fn parse_json<T>(bytes: &[u8], read: impl FnOnce(&[u8]) -> serde_json::Result<T>) -> Result<T, Failure> {
+fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::invalid("invalid JSON: got EOF while reading request body"));
     }
-    read(bytes).map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))
+    api::json::from_slice(bytes).map_err(|error| {
+        Failure::invalid(match error.to_string() {
+            _ if error.is_eof() => "invalid JSON: unexpected EOF".to_owned(),
+            text if text.starts_with("trailing characters") => "unexpected content after JSON".to_owned(),
+            text => format!("invalid JSON: {text}"),
+        })
+    })
 }
 
 #[cfg(test)]
@@ -113,13 +136,17 @@ mod tests {
 
     #[test]
     fn content_types_are_checked_as_docker_does() {
-        assert_eq!(check_json("application/json", "2"), Ok(()));
-        assert_eq!(check_json("application/json; charset=utf-8", ""), Ok(()));
-        assert_eq!(check_json("", "0"), Ok(()));
-        let refused = check_json("text/plain", "2").map_err(|failure| failure.message);
-        assert_eq!(refused, Err("unsupported Content-Type header (text/plain): must be 'application/json'".to_owned()));
-        assert!(check_json("", "5").is_err());
-        let empty = parse_json::<u8>(b" \n", api::json::from_slice).map_err(|failure| failure.message);
+        assert_eq!(check_json("application/json", false), Ok(()));
+        assert_eq!(check_json("application/json; charset=utf-8", true), Ok(()));
+        assert_eq!(check_json("", true), Ok(()));
+        let refused = |content_type| check_json(content_type, false).map_err(|failure| failure.message);
+        let text = "unsupported Content-Type header (text/plain): must be 'application/json'";
+        assert_eq!(refused("text/plain"), Err(text.to_owned()));
+        assert_eq!(refused(""), Err("malformed Content-Type header (): mime: no media type".to_owned()));
+        let wrong = |text: &str| parse_json::<bool>(text.as_bytes()).map_err(|failure| failure.message);
+        assert_eq!(wrong("tru"), Err("invalid JSON: unexpected EOF".to_owned()));
+        assert_eq!(wrong("true {}"), Err("unexpected content after JSON".to_owned()));
+        let empty = parse_json::<u8>(b" \n").map_err(|failure| failure.message);
         assert_eq!(empty, Err("invalid JSON: got EOF while reading request body".to_owned()));
     }
 }

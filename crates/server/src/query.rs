@@ -1,5 +1,7 @@
 //! The query of a request, with Docker's idea of truth.
 
+use std::num::IntErrorKind;
+
 use crate::failure::Failure;
 
 /// Decoded pairs in the order of the request.
@@ -8,13 +10,21 @@ pub struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Parses what stands behind the question mark.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
+    ///
+    /// # Errors
+    /// 400 in the words of Go's `net/url` for a broken escape or a semicolon.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            if pair.contains(';') {
+                return Err(Failure::invalid("invalid semicolon separator in query"));
+            }
+            if let Some(escape) = broken_escape(pair) {
+                return Err(Failure::invalid(format!("invalid URL escape {escape:?}")));
+            }
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key, true), decode(value, true))
+            Ok((decode(key, true), decode(value, true)))
         });
-        Self(pairs.collect())
+        pairs.collect::<Result<_, _>>().map(Self)
     }
 
     /// The first value of a key, unless it is empty.
@@ -51,9 +61,30 @@ impl Query {
     /// 400 in the words of Go's `strconv` when the value is none.
     pub fn number(&self, key: &str) -> Result<Option<i64>, Failure> {
         let Some(text) = self.text(key) else { return Ok(None) };
-        let invalid = |_| Failure::invalid(format!("strconv.Atoi: parsing {text:?}: invalid syntax"));
+        let invalid = |error: std::num::ParseIntError| {
+            let what = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            Failure::invalid(format!("strconv.Atoi: parsing {text:?}: {what}"))
+        };
         text.parse().map(Some).map_err(invalid)
     }
+}
+
+/// The first percent sign that no two hexadecimal digits follow, with what stands there instead.
+pub fn broken_escape(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        rest = &rest[at..];
+        let digits = rest.as_bytes().get(1..3).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit));
+        if !digits {
+            let end = rest.char_indices().nth(3).map_or(rest.len(), |(end, _)| end);
+            return Some(&rest[..end]);
+        }
+        rest = &rest[3..];
+    }
+    None
 }
 
 /// Undoes percent-encoding; in a query a plus is a space. Broken sequences stay as they are.
@@ -88,9 +119,9 @@ mod tests {
 
     #[test]
     fn pairs_are_decoded_and_truth_is_dockers() {
-        let query = Query::parse("a=1&b=False&c=x%2Fy+z&d&e=none&f=%zz&g=true&n=12&m=x");
+        let query =
+            Query::parse("a=1&b=False&c=x%2Fy+z&d&e=none&g=true&n=12&m=x&l=99999999999999999999").expect("a query");
         assert_eq!(query.text("c"), Some("x/y z"));
-        assert_eq!(query.text("f"), Some("%zz"));
         let truths = ["a", "b", "c", "d", "e", "g", "h"].map(|key| query.flag(key));
         assert_eq!(truths, [true, false, true, false, false, true, false]);
         assert!(query.flag_or("h", true) && !query.flag_or("b", true));
@@ -99,6 +130,17 @@ mod tests {
             query.number("m").map_err(|e| e.message),
             Err("strconv.Atoi: parsing \"x\": invalid syntax".to_owned())
         );
+        assert_eq!(
+            query.number("l").map_err(|e| e.message),
+            Err("strconv.Atoi: parsing \"99999999999999999999\": value out of range".to_owned())
+        );
         assert_eq!(decode("a+b%20c", false), "a+b c");
+        for (text, message) in [
+            ("a=%zz", "invalid URL escape \"%zz\""),
+            ("a=%41%4", "invalid URL escape \"%4\""),
+            ("a=1;b=2", "invalid semicolon separator in query"),
+        ] {
+            assert_eq!(Query::parse(text).map_err(|e| e.message), Err(message.to_owned()));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! How answers look.
 
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, SERVER};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, SERVER, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -63,6 +63,18 @@ pub fn failure(failure: Failure) -> Response<ResponseBody> {
     let body = api::error::ErrorResponse { message: failure.message };
     // A text always encodes.
     json(status, &body).unwrap_or_else(|_| empty(status))
+}
+
+/// The answer that a failure makes for clients from before API 1.24.
+#[must_use]
+pub fn plain_failure(failure: Failure) -> Response<ResponseBody> {
+    if failure.status == StatusCode::NOT_MODIFIED {
+        return empty(failure.status);
+    }
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    let mut response = with_type(failure.status, text, ResponseBody::full(failure.message + "\n"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 /// Adds the headers that every answer has.

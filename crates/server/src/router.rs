@@ -22,6 +22,9 @@ use crate::respond::{self, Outcome};
 
 const SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
 
+/// Failures of older versions are plain text.
+const JSON_FAILURES: ApiVersion = ApiVersion(24);
+
 const CHECKPOINT: &str =
     "checkpoints are not supported: this engine does not save and restore the memory of running processes";
 
@@ -31,13 +34,13 @@ pub async fn handle(engine: &Arc<Engine>, request: Request<RequestBody>) -> Resp
         Ok(routed) => routed,
         Err(failure) => return finished(respond::failure(failure)),
     };
-    let operation = routed.operation;
+    let (operation, version) = (routed.operation, routed.version);
     let outcome = dispatch(operation, routed.call(Arc::clone(engine))).await;
     finished(outcome.unwrap_or_else(|failure| {
         if failure.status.is_server_error() {
             tracing::warn!(?operation, status = failure.status.as_u16(), message = failure.message, "request failed");
         }
-        respond::failure(failure)
+        if version < JSON_FAILURES { respond::plain_failure(failure) } else { respond::failure(failure) }
     }))
 }
 
@@ -163,7 +166,7 @@ fn route(mut request: Request<RequestBody>) -> Result<Routed, Failure> {
         operation: found.route.operation,
         version: found.version,
         name: query::decode(found.parameter, false),
-        query: Query::parse(head.uri.query().unwrap_or_default()),
+        query: Query::parse(head.uri.query().unwrap_or_default())?,
         headers: head.headers,
         body,
         upgrade,

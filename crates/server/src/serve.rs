@@ -11,7 +11,8 @@ use engine::Engine;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::sync::watch;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::body::RequestBody;
 use crate::hijack::Socket;
@@ -24,20 +25,38 @@ const GRACE: Duration = Duration::from_millis(300);
 /// Pause after a failed accept, which mostly means that descriptors ran out.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
+/// Connections that are being told that there are too many; what exceeds them is closed without a word.
+const MOST_REFUSALS: usize = 64;
+/// How long a refused client may take to read why.
+const REFUSAL: Duration = Duration::from_secs(5);
+
+const TOO_MANY: &str = r#"{"message":"too many open connections: this one is refused, so that the containers keep the descriptors they need"}"#;
+
 /// The API server, bound and not yet answering.
 #[derive(Debug)]
 pub struct Server {
     listeners: Vec<Listener>,
+    places: Places,
+}
+
+/// How many connections there may be, and how many more may be refused in words.
+#[derive(Clone, Debug)]
+struct Places {
+    open: Arc<Semaphore>,
+    refused: Arc<Semaphore>,
 }
 
 impl Server {
-    /// Binds all addresses; none stays bound when one fails. Must run inside a tokio runtime.
+    /// Binds all addresses; none stays bound when one fails. Of `connections` in total, those of attached clients
+    /// included, no more are served at a time. Must run inside a tokio runtime.
     ///
     /// # Errors
     /// [`BindError`] of the first address that cannot be bound.
-    pub fn bind(addresses: Vec<Listen>, access: &Access) -> Result<Self, BindError> {
+    pub fn bind(addresses: Vec<Listen>, access: &Access, connections: usize) -> Result<Self, BindError> {
         let bound = addresses.into_iter().map(|listen| Listener::bind(listen, access));
-        Ok(Self { listeners: bound.collect::<Result<_, _>>()? })
+        let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        let places = Places { open: semaphore(connections), refused: semaphore(MOST_REFUSALS) };
+        Ok(Self { listeners: bound.collect::<Result<_, _>>()?, places })
     }
 
     /// Answers until `shutdown` completes, then lets answers in progress end. `shutdown` is first polled when every
@@ -47,7 +66,7 @@ impl Server {
         let mut paths = Vec::new();
         for listener in self.listeners {
             paths.extend(listener.own_path().map(Path::to_owned));
-            tokio::spawn(accept(listener, Arc::clone(&engine), ended.clone()));
+            tokio::spawn(accept(listener, self.places.clone(), Arc::clone(&engine), ended.clone()));
         }
         drop(ended);
         shutdown.await;
@@ -64,33 +83,65 @@ impl Server {
     }
 }
 
-async fn accept(listener: Listener, engine: Arc<Engine>, mut ended: watch::Receiver<()>) {
+async fn accept(listener: Listener, places: Places, engine: Arc<Engine>, mut ended: watch::Receiver<()>) {
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = ended.changed() => return,
         };
-        match accepted {
-            Ok(Accepted::Ready(socket)) => {
-                tokio::spawn(connection(socket, Arc::clone(&engine), ended.clone()));
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Once, and not at each of the tries that fail alike.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "cannot accept a connection");
+                }
+                tokio::time::sleep(ACCEPT_RETRY).await;
+                continue;
             }
-            Ok(Accepted::Secret(stream, tls)) => {
+        };
+        failing = false;
+        let Ok(place) = Arc::clone(&places.open).try_acquire_owned() else {
+            if let (Accepted::Ready(socket), Ok(place)) = (accepted, Arc::clone(&places.refused).try_acquire_owned()) {
+                tokio::spawn(refuse(socket, place));
+            }
+            continue;
+        };
+        match accepted {
+            Accepted::Ready(socket) => {
+                tokio::spawn(connection(Tolerant::new(socket, place), Arc::clone(&engine), ended.clone()));
+            }
+            Accepted::Secret(stream, tls) => {
                 let (engine, ended) = (Arc::clone(&engine), ended.clone());
                 tokio::spawn(async move {
                     if let Some(stream) = tls.accept(stream).await {
-                        connection(Socket::Tls(Box::new(stream)), engine, ended).await;
+                        connection(Tolerant::new(Socket::Tls(Box::new(stream)), place), engine, ended).await;
                     }
                 });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }
 }
 
-async fn connection(socket: Socket, engine: Arc<Engine>, mut ended: watch::Receiver<()>) {
+/// Says why the connection is closed.
+async fn refuse(mut socket: Socket, _place: OwnedSemaphorePermit) {
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{TOO_MANY}\n",
+        TOO_MANY.len() + 1
+    );
+    let told = async {
+        socket.write_all(answer.as_bytes()).await?;
+        socket.shutdown().await?;
+        // To close over unread bytes would take the answer back.
+        let mut request = [0; 4096];
+        while socket.read(&mut request).await? > 0 {}
+        io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(REFUSAL, told).await;
+}
+
+async fn connection(socket: Tolerant, engine: Arc<Engine>, mut ended: watch::Receiver<()>) {
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let engine = Arc::clone(&engine);
         async move { Ok::<_, Infallible>(router::handle(&engine, request.map(RequestBody::Incoming)).await) }
@@ -99,7 +150,7 @@ async fn connection(socket: Socket, engine: Arc<Engine>, mut ended: watch::Recei
         // Attached clients end their input and go on reading.
         .half_close(true)
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(Tolerant::new(socket)), service)
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {

@@ -1,17 +1,26 @@
-//! Request lines as people write them.
+//! Requests as people write them.
 //!
 //! `curl 'http://localhost/containers/json?filters={"status":["exited"]}'` sends its double quotes as they are. RFC 3986
 //! wants them encoded and our HTTP library insists; Docker's does not. So they are encoded on their way in.
+//!
+//! The first head of a connection must be whole [`HEAD_TIME`] after its first byte: a client that sends a letter a
+//! minute would otherwise hold the connection for ever. Between requests it may rest as long as it likes.
 
+use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Duration, Sleep, sleep};
 
 use crate::hijack::Socket;
 
 const METHODS: [&[u8]; 5] = [b"GET /", b"POST /", b"DELETE /", b"PUT /", b"HEAD /"];
+
+/// Docker gives a client as long.
+const HEAD_TIME: Duration = Duration::from_secs(300);
 
 /// Where in a request the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +40,56 @@ pub struct Tolerant {
     place: Place,
     /// Read and encoded, but more than the reader had room for.
     pending: Vec<u8>,
+    first: FirstHead,
+    /// Its place among the connections that may be open.
+    place_taken: OwnedSemaphorePermit,
+}
+
+/// How far the first head of a connection came.
+#[derive(Debug)]
+enum FirstHead {
+    /// `blank`: its last line is empty so far. `patience` ends the wait for the rest of one that came in pieces.
+    Begun {
+        blank: bool,
+        time: Duration,
+        patience: Option<Pin<Box<Sleep>>>,
+    },
+    Whole,
+}
+
+// === impl FirstHead ===
+
+impl FirstHead {
+    fn within(time: Duration) -> Self {
+        Self::Begun { blank: false, time, patience: None }
+    }
+
+    /// Looks for the empty line that ends a head.
+    fn read(&mut self, bytes: &[u8]) {
+        let Self::Begun { blank, time, patience } = self else { return };
+        for byte in bytes {
+            match byte {
+                b'\n' if *blank => {
+                    *self = Self::Whole;
+                    return;
+                }
+                b'\n' => *blank = true,
+                b'\r' => {}
+                _ => *blank = false,
+            }
+        }
+        if patience.is_none() && !bytes.is_empty() {
+            *patience = Some(Box::pin(sleep(*time)));
+        }
+    }
+
+    /// Whether the client took too long.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        match self {
+            Self::Begun { patience: Some(patience), .. } => patience.as_mut().poll(context).is_ready(),
+            _ => false,
+        }
+    }
 }
 
 // === impl Tolerant ===
@@ -38,14 +97,13 @@ pub struct Tolerant {
 impl Tolerant {
     /// Wraps a connection that nothing was read from yet.
     #[must_use]
-    pub fn new(socket: Socket) -> Self {
-        Self { socket, place: Place::Between, pending: Vec::new() }
+    pub fn new(socket: Socket, place_taken: OwnedSemaphorePermit) -> Self {
+        Self { socket, place: Place::Between, pending: Vec::new(), first: FirstHead::within(HEAD_TIME), place_taken }
     }
 
-    /// The connection itself, once it is no longer spoken HTTP on.
-    #[must_use]
-    pub fn into_socket(self) -> Socket {
-        self.socket
+    /// The connection itself, once it is no longer spoken HTTP on; the permit is its place among the connections.
+    pub fn into_socket(self) -> (Socket, OwnedSemaphorePermit) {
+        (self.socket, self.place_taken)
     }
 
     /// Looks at what was just read; gives another text when the request line had quotes.
@@ -86,7 +144,12 @@ impl AsyncRead for Tolerant {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.socket).poll_read(context, buffer))?;
+        match Pin::new(&mut this.socket).poll_read(context, buffer) {
+            Poll::Ready(result) => result?,
+            Poll::Pending if this.first.is_late(context) => return Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => return Poll::Pending,
+        }
+        this.first.read(&buffer.filled()[before..]);
         if this.place != Place::Behind
             && let Some(encoded) = this.encode(&buffer.filled()[before..])
         {
@@ -130,15 +193,23 @@ impl AsyncWrite for Tolerant {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixStream;
+    use tokio::sync::Semaphore;
 
     use super::*;
+
+    fn tolerant(server: UnixStream) -> Tolerant {
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place");
+        Tolerant::new(Socket::Unix(server), permit)
+    }
 
     #[tokio::test]
     async fn quotes_of_request_lines_are_encoded_and_those_of_bodies_are_not() {
         let (mut client, server) = UnixStream::pair().expect("a pair");
-        let mut server = Tolerant::new(Socket::Unix(server));
+        let mut server = tolerant(server);
         let mut buffer = [0; 512];
         for (sent, got) in [
             ("GET /a?b={\"c\":1} HTTP/1.1\r\n", "GET /a?b={%22c%22:1} HTTP/1.1\r\n"),
@@ -158,5 +229,22 @@ mod tests {
             }
             assert_eq!(text, got);
         }
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_come_to_its_end_is_given_up_and_a_resting_connection_is_not() {
+        let (mut client, server) = UnixStream::pair().expect("a pair");
+        let mut server = tolerant(server);
+        server.first = FirstHead::within(Duration::from_millis(20));
+        let mut buffer = [0; 512];
+        client.write_all(b"GET / HTTP/1.1\r\n").await.expect("sent");
+        assert_eq!(server.read(&mut buffer).await.ok(), Some(16));
+        let given_up = server.read(&mut buffer).await.map_err(|error| error.kind());
+        assert_eq!(given_up, Err(io::ErrorKind::TimedOut));
+        let (mut client, server) = UnixStream::pair().expect("a pair");
+        let mut server = tolerant(server);
+        client.write_all(b"GET / HTTP/1.1\r\nA: b\r\n\r\n").await.expect("sent");
+        assert_eq!(server.read(&mut buffer).await.ok(), Some(24));
+        assert!(matches!(server.first, FirstHead::Whole));
     }
 }

@@ -36,7 +36,7 @@ impl Daemon {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let server = Server::bind(vec![listen], &server::Access::default()).unwrap();
+                let server = Server::bind(vec![listen], &server::Access::default(), 100).unwrap();
                 let engine: Arc<Engine> = Engine::open(config).await.unwrap();
                 ready.send(()).unwrap();
                 server.serve(engine, async { drop(stopped.await) }).await;
@@ -189,4 +189,26 @@ fn events_are_streamed_until_their_time_is_over() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 1;
     let past = daemon.exchange("GET", &format!("/events?since=1&until={now}"), "");
     assert!(past.contains("\"ID\":\"vol\""), "{past}");
+}
+
+#[test]
+fn connections_beyond_the_limit_are_refused_in_words_until_others_leave() {
+    let Some(daemon) = Daemon::start("limit") else { return };
+    let mut open: Vec<UnixStream> = (0..100).map(|_| daemon.connect()).collect();
+    let ping = |stream: &mut UnixStream| {
+        stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n").unwrap();
+        let mut buffer = [0; 4096];
+        let count = stream.read(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..count]).into_owned()
+    };
+    // Once the last one is answered, all are counted.
+    assert!(ping(&mut open[99]).starts_with("HTTP/1.1 200 "));
+    let refused = daemon.exchange("GET", "/_ping", "");
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("{\"message\":\"too many open conn"), "{refused}");
+    drop(open.split_off(50));
+    let begin = Instant::now();
+    while !daemon.exchange("GET", "/_ping", "").starts_with("HTTP/1.1 200 ") {
+        assert!(begin.elapsed() < Duration::from_secs(30), "places are not given back");
+    }
+    assert!(ping(&mut open[0]).starts_with("HTTP/1.1 200 "), "those that are open stay");
 }

@@ -188,7 +188,7 @@ pub fn process(arguments: &[&str], terminal: bool) -> Process {
 }
 
 pub fn spawn() -> Spawned {
-    client::spawn(Path::new(env!("CARGO_BIN_EXE_gantry-monitor"))).unwrap()
+    client::spawn(Path::new(env!("CARGO_BIN_EXE_gantry-monitor")), None).unwrap()
 }
 
 pub fn receive(socket: &SeqPacket) -> Reply {

@@ -1,12 +1,13 @@
 //! `gantry daemon`: settings in, a running daemon out.
 //!
 //! [`table`] names every setting; [`file`] and [`merged`] read it from `daemon.json` and flags, with [`json`] and
-//! [`values`] for texts; [`options`] is the plain struct they become, touching nothing; [`build`], [`sockets`] and
-//! [`run`] build the engine and serve; [`signals`], [`notify`] and [`logging`] speak to the outside; [`background`]
+//! [`values`] for texts; [`options`] is the plain struct they become, touching nothing; [`build`], [`sockets`],
+//! [`descriptors`] and [`run`] build the engine and serve; [`signals`], [`notify`] and [`logging`] speak to the outside; [`background`]
 //! starts and stops a daemon from there.
 
 mod background;
 mod build;
+mod descriptors;
 mod file;
 mod json;
 mod lock;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use cli::Environment;
-use engine::Engine;
+use engine::{Engine, EngineConfig};
 use server::Server;
 
 use super::lock::Held;
@@ -13,7 +13,7 @@ use super::logging::{self, LogLevel};
 use super::notify::Manager;
 use super::options::Options;
 use super::signals::Signals;
-use super::{build, sockets};
+use super::{build, descriptors, sockets};
 
 /// Two cores serve hundreds of containers; more threads would only cost memory.
 const WORKERS: usize = 2;
@@ -77,9 +77,11 @@ async fn serve(start: Start, level: LogLevel) -> anyhow::Result<()> {
     // Before anything else: a signal during the start must end the daemon in order too.
     let signals = Signals::watch()?;
     let manager = Manager::new(&environment);
-    let config = build::engine_config(&options)?;
+    let descriptors = descriptors::raise();
+    let config = EngineConfig { descriptors: descriptors.before, ..build::engine_config(&options)? };
     let access = sockets::access(&options)?;
-    let server = Server::bind(sockets::addresses(&options, inherited)?, &access).context("failed to load listeners")?;
+    let server = Server::bind(sockets::addresses(&options, inherited)?, &access, descriptors.connections);
+    let server = server.context("failed to load listeners")?;
     let engine = Engine::open(config).await.context("failed to start daemon")?;
     tracing::info!(data_root = %options.data_root.display(), "daemon has completed initialization");
     let alive = tokio::spawn(manager.clone().stay_alive());

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 use super::host::HostConfig;
+use crate::Empty;
 use crate::network::NetworkingConfig;
 use crate::wire::is_default;
-use crate::{Empty, json};
 
 wire! {
     /// `HealthConfig`; durations in nanoseconds.
@@ -62,6 +62,12 @@ wire! {
         pub stop_timeout: Option<i64>,
         #[serde(skip_serializing_if = "is_default")]
         pub shell: Option<Words>,
+        /// The host side, in the body of a create request only.
+        #[serde(skip_serializing)]
+        pub host_config: Option<Box<HostConfig>>,
+        /// What the container wants of its networks, in the body of a create request only.
+        #[serde(skip_serializing)]
+        pub networking_config: Option<NetworkingConfig>,
     }
 
     /// The answer to a create request (`ContainerCreateResponse`).
@@ -82,22 +88,12 @@ pub struct CreateRequest {
     pub networking_config: Option<NetworkingConfig>,
 }
 
-// === impl CreateRequest ===
-
-impl CreateRequest {
-    /// Reads the body: once for each half, because serde's way of joining two structs knows no names in another case.
-    ///
-    /// # Errors
-    /// As [`json::from_slice`].
-    pub fn from_json(body: &[u8]) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Sides {
-            host_config: Option<HostConfig>,
-            networking_config: Option<NetworkingConfig>,
-        }
-        let Sides { host_config, networking_config } = json::from_slice(body)?;
-        Ok(Self { config: json::from_slice(body)?, host_config, networking_config })
+impl<'de> Deserialize<'de> for CreateRequest {
+    /// All members belong to one struct, so that whoever decodes knows all their names.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut config = Config::deserialize(from)?;
+        let (host_config, networking_config) = (config.host_config.take(), config.networking_config.take());
+        Ok(Self { config, host_config: host_config.map(|host| *host), networking_config })
     }
 }
 

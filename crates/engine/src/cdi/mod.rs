@@ -10,5 +10,6 @@ mod request;
 mod spec;
 
 pub(crate) use apply::apply;
+pub(crate) use registry::devices;
 pub(crate) use request::resolve;
 pub(crate) use spec::Edits;

@@ -26,6 +26,16 @@ impl Registry {
         names
     }
 
+    /// Full names of all devices that can be asked for, in order.
+    fn all(&self) -> Vec<String> {
+        let files = self.directories.iter().flatten();
+        let names = files.flat_map(|file| file.devices.iter().map(|device| format!("{}={}", file.kind, device.name)));
+        let mut names: Vec<String> = names.filter(|name| self.find(name).is_some()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The edits for these devices: each device's, and once those of its file.
     pub(super) fn edits(&self, wanted: &[String]) -> Result<Vec<Edits>, Error> {
         let mut edits = Vec::new();
@@ -57,6 +67,11 @@ impl Registry {
             }
         })?
     }
+}
+
+/// Full names of all devices that the files in these directories define at this moment, in order.
+pub(crate) fn devices(directories: &[PathBuf]) -> Vec<String> {
+    Registry::read(directories).all()
 }
 
 fn files(directory: &Path) -> Vec<File> {
@@ -108,5 +123,6 @@ mod tests {
         assert_eq!(env("v/c=b").as_deref(), Ok("ALL=1 FROM=etc"));
         assert!(env("v/d=x").is_err() && env("v/c=z").is_err() && env("nonsense").is_err());
         assert_eq!(registry.names("v/c"), ["a", "b", "a"]);
+        assert_eq!(registry.all(), ["v/c=a", "v/c=b"]);
     }
 }

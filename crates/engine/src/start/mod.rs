@@ -112,7 +112,7 @@ pub(crate) fn start(
         init: observed.init.is_some(),
         attached,
     };
-    let Spawned { socket, mut child } = monitor::client::spawn(&engine.monitor)?;
+    let Spawned { socket, mut child } = monitor::client::spawn(&engine.monitor, engine.config.descriptors)?;
     let since = Timestamp::now();
     match hand_over(&socket, spec, plan, &streams) {
         Ok((pid, start_time)) => {

@@ -95,6 +95,8 @@ pub struct SystemInfo {
     pub address_pools: Vec<(String, u8)>,
     /// Directories with CDI specifications.
     pub cdi_spec_dirs: Vec<PathBuf>,
+    /// Full names of the devices that they define now.
+    pub cdi_devices: Vec<String>,
     /// Default system call filter: `builtin`, `unconfined` or `custom`.
     pub seccomp_profile: &'static str,
     /// No process gains privileges by default.
@@ -168,6 +170,7 @@ impl Engine {
             experimental: config.experimental,
             generic_resources: config.generic_resources.clone(),
             cdi_spec_dirs: config.cdi_spec_dirs.clone(),
+            cdi_devices: crate::cdi::devices(&config.cdi_spec_dirs),
             address_pools: config.network.address_pools.iter().map(|pool| (pool.base.to_string(), pool.size)).collect(),
             seccomp_profile: seccomp_name(config.container.seccomp_profile.as_deref()),
             no_new_privileges: config.container.no_new_privileges,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::*;
 
 fn decode_at(minor: u16, json: &str) -> Result<(CreateContainer, Vec<String>), Failure> {
-    create(CreateRequest::from_json(json.as_bytes()).unwrap(), &Query::parse("name=/web"), ApiVersion(minor))
+    create(api::json::from_slice(json.as_bytes()).unwrap(), &Query::parse("name=/web").unwrap(), ApiVersion(minor))
 }
 
 fn host(json: &str) -> Result<engine::model::HostConfig, Failure> {

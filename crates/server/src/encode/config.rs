@@ -34,6 +34,8 @@ pub(super) fn config(config: &ContainerConfig) -> Config {
         stop_signal: config.stop_signal.map(|signal| signal.to_string()).unwrap_or_default(),
         stop_timeout: config.stop_timeout,
         shell: words(&config.shell),
+        host_config: None,
+        networking_config: None,
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use api::ApiVersion;
 use api::system::{
-    AddressPool, Commit, ComponentVersion, DiscreteResource, Firewall, GenericResource, Index, Info, NamedResource,
-    PlatformName, Plugins, RegistryConfig, Runtime, Swarm, Version,
+    AddressPool, Commit, ComponentVersion, Device, DiscreteResource, Firewall, GenericResource, Index, Info,
+    NamedResource, PlatformName, Plugins, RegistryConfig, Runtime, Swarm, Version,
 };
 use engine::{CgroupFeatures, Proxies, SystemInfo, VersionInfo};
 
@@ -17,7 +17,7 @@ pub fn version(info: &VersionInfo) -> Version {
     let text = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     };
-    let (maximum, minimum) = (ApiVersion::MAXIMUM.to_string(), ApiVersion::MINIMUM.to_string());
+    let (maximum, minimum) = (ApiVersion::MAXIMUM.to_string(), ApiVersion::PROMISED.to_string());
     let engine = ComponentVersion {
         name: "Engine".to_owned(),
         version: info.version.to_owned(),
@@ -91,6 +91,7 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
         runc_commit: commit(),
         init_commit: commit(),
         firewall_backend: (version >= ApiVersion(49)).then(nftables),
+        discovered_devices: if version < ApiVersion(50) { Vec::new() } else { devices(&info.cdi_devices) },
         warnings: or_null(warnings(&info)),
         id: info.id,
         driver_status: info.driver_status,
@@ -165,6 +166,10 @@ fn commit(id: &str, version: ApiVersion) -> Commit {
 
 fn nftables() -> Firewall {
     Firewall { driver: "nftables".to_owned(), info: Vec::new() }
+}
+
+fn devices(cdi: &[String]) -> Vec<Device> {
+    cdi.iter().map(|name| Device { source: "cdi".to_owned(), id: name.clone() }).collect()
 }
 
 fn plugins() -> Plugins {

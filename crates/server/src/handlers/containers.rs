@@ -30,7 +30,7 @@ pub(crate) async fn list(call: Call) -> Outcome {
 }
 
 pub(crate) async fn create(mut call: Call) -> Outcome {
-    let request = call.json_by(CreateRequest::from_json).await?;
+    let request: CreateRequest = call.json().await?;
     if request.config == api::container::Config::default() {
         return Err(Failure::invalid("config cannot be empty in order to create a container"));
     }
@@ -149,7 +149,7 @@ pub(crate) async fn rename(call: Call) -> Outcome {
 }
 
 pub(crate) async fn update(mut call: Call) -> Outcome {
-    let wire: HostConfig = call.json().await?;
+    let wire: HostConfig = call.json_or_default().await?;
     let (request, mut warnings) = decode::update(wire, call.version)?;
     warnings.extend(call.engine.update(&call.name, request).await?);
     respond::ok(&UpdateResponse { warnings: (!warnings.is_empty()).then_some(warnings) })

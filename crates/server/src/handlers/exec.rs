@@ -15,7 +15,7 @@ use crate::respond::{self, Outcome};
 use crate::{decode, encode};
 
 pub(crate) async fn create(mut call: Call) -> Outcome {
-    let request: ExecCreateRequest = call.json().await?;
+    let request: ExecCreateRequest = call.json_or_default().await?;
     let config = decode::exec_config(request, call.version)?;
     let id = call.engine.exec_create(&call.name, config)?;
     respond::json(StatusCode::CREATED, &IdResponse { id: id.to_string() })

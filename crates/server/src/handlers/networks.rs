@@ -34,7 +34,7 @@ pub(crate) async fn inspect(call: Call) -> Outcome {
 }
 
 pub(crate) async fn create(mut call: Call) -> Outcome {
-    let request: CreateRequest = call.json().await?;
+    let request: CreateRequest = call.json_or_default().await?;
     let request = decode::network(request, call.version)?;
     let network = call.engine.network_create(request).await?;
     let created = CreateResponse { id: network.id.to_string(), warning: String::new() };
@@ -47,7 +47,7 @@ pub(crate) async fn remove(call: Call) -> Outcome {
 }
 
 pub(crate) async fn connect(mut call: Call) -> Outcome {
-    let request: ConnectRequest = call.json().await?;
+    let request: ConnectRequest = call.json_or_default().await?;
     check_container(&request.container)?;
     let endpoint = decode::endpoint(request.endpoint_config.unwrap_or_default())?;
     call.engine.network_connect(&call.name, &request.container, endpoint).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn connect(mut call: Call) -> Outcome {
 }
 
 pub(crate) async fn disconnect(mut call: Call) -> Outcome {
-    let request: DisconnectRequest = call.json().await?;
+    let request: DisconnectRequest = call.json_or_default().await?;
     check_container(&request.container)?;
     call.engine.network_disconnect(&call.name, &request.container, request.force).await?;
     Ok(respond::empty(StatusCode::OK))

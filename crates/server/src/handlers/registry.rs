@@ -19,7 +19,7 @@ const SEARCH_MOST: i64 = 100;
 pub(super) const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
 
 pub(crate) async fn auth(mut call: Call) -> Outcome {
-    let auth: AuthConfig = call.json().await?;
+    let auth: AuthConfig = call.json_or_default().await?;
     let server = auth.server_address.clone();
     let credentials = decode::credentials(auth).ok_or_else(|| Failure::invalid("username is empty"))?;
     let identity_token = call.engine.registry_login(&server, &credentials).await?;
@@ -59,7 +59,7 @@ pub(crate) async fn push(mut call: Call) -> Outcome {
     let credentials = match call.header(REGISTRY_AUTH) {
         // Clients of old put the credentials into the body.
         "" => {
-            let auth = call.json_or_default::<AuthConfig>().await;
+            let auth = call.json_of_any_type::<AuthConfig>().await;
             decode::credentials(auth.map_err(|failure| failure.context("bad parameters and missing X-Registry-Auth"))?)
         }
         header => decode::registry_auth(header),

@@ -17,7 +17,7 @@ pub(crate) async fn list(call: Call) -> Outcome {
 }
 
 pub(crate) async fn create(mut call: Call) -> Outcome {
-    let request: CreateRequest = call.json().await?;
+    let request: CreateRequest = call.json_or_default().await?;
     let context = |failure: Failure| failure.context(&format!("create {}", request.name));
     decode::check_volume_driver(&request.driver).map_err(context)?;
     let options: BTreeMap<String, String> = request.driver_opts;

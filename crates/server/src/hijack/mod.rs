@@ -18,7 +18,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
@@ -74,13 +74,14 @@ fn switching_protocols(content_type: &'static str) -> Response<ResponseBody> {
 }
 
 async fn run(upgrade: OnUpgrade, session: Session) {
-    if let Some((socket, early)) = taken_over(upgrade).await {
+    if let Some((socket, early, _place)) = taken_over(upgrade).await {
         copy::both_ways(socket, early, session).await;
     }
 }
 
-/// The connection itself, and what the client sent right behind its request.
-async fn taken_over(upgrade: OnUpgrade) -> Option<(Socket, Bytes)> {
+/// The connection itself, what the client sent right behind its request, and the connection's place among those that
+/// may be open.
+async fn taken_over(upgrade: OnUpgrade) -> Option<(Socket, Bytes, OwnedSemaphorePermit)> {
     let upgraded = match upgrade.await {
         Ok(upgraded) => upgraded,
         // The client left between its request and our answer; the process's side closes with the session.
@@ -90,7 +91,10 @@ async fn taken_over(upgrade: OnUpgrade) -> Option<(Socket, Bytes)> {
         }
     };
     match upgraded.downcast::<TokioIo<Tolerant>>() {
-        Ok(parts) => Some((parts.io.into_inner().into_socket(), parts.read_buf)),
+        Ok(parts) => {
+            let (socket, place) = parts.io.into_inner().into_socket();
+            Some((socket, parts.read_buf, place))
+        }
         Err(_) => {
             tracing::error!("an upgraded connection is not one of ours");
             None

@@ -103,7 +103,7 @@ fn accept(key: &str) -> String {
 }
 
 async fn run(upgrade: OnUpgrade, session: Session, opcode: Opcode) {
-    if let Some((socket, early)) = super::taken_over(upgrade).await {
+    if let Some((socket, early, _place)) = super::taken_over(upgrade).await {
         let (reader, writer) = tokio::io::split(socket);
         serve(reader, writer, early, session, opcode).await;
     }
