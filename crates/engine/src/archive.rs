@@ -12,14 +12,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use store::files::{self, Extract, PathStat};
-use store::{Access, Shift, ViewMount};
+use store::{Access, ChainId, Shift, ViewMount, ViewSource};
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Invalid};
 use crate::images::ChannelWriter;
-use crate::model::{ContainerSpec, ContainerState, NamespaceMode};
+use crate::model::{ContainerSpec, ContainerState, MountPoint, NamespaceMode};
 use crate::start;
 
 /// A file or directory on its way out.
@@ -168,13 +168,26 @@ impl Engine {
         .filter(|(destination, source)| {
             source.exists() && !spec.mounts.iter().any(|point| point.destination == *destination)
         })
-        .map(|(destination, source)| ViewMount { source, destination: destination.to_owned(), read_only: false })
+        .map(|(destination, source)| ViewMount {
+            source: ViewSource::Path(source),
+            subpath: String::new(),
+            destination: destination.to_owned(),
+            read_only: false,
+        })
         .collect();
-        let points = spec.mounts.iter().filter(|point| matches!(point.kind.as_str(), "volume" | "bind"));
-        mounts.extend(points.map(|point| ViewMount {
-            source: point.source.clone().into(),
-            destination: point.destination.clone(),
-            read_only: !point.rw,
+        let source = |point: &MountPoint| match (point.kind.as_str(), &point.image) {
+            ("bind", _) => Some(ViewSource::Path(point.source.clone().into())),
+            ("volume", _) => Some(ViewSource::Volume(point.name.clone())),
+            (_, Some(image)) => Some(ViewSource::Image(image.top.map(ChainId))),
+            _ => None,
+        };
+        mounts.extend(spec.mounts.iter().filter_map(|point| {
+            Some(ViewMount {
+                source: source(point)?,
+                subpath: point.subpath.clone(),
+                destination: point.destination.clone(),
+                read_only: !point.rw,
+            })
         }));
         mounts.sort_by_key(|mount| Path::new(&mount.destination).components().count());
         mounts

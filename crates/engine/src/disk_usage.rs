@@ -77,7 +77,8 @@ impl Engine {
             size: self.store.volume_size(&volume.name).ok(),
             volume,
         };
-        self.store.volumes().into_iter().map(measure).collect()
+        // What is on another device or host takes no space here; Docker leaves such volumes out.
+        self.store.volumes().into_iter().filter(|volume| volume.options.is_empty()).map(measure).collect()
     }
 
     /// How many containers mount each volume that is mounted at all.

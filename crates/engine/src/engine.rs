@@ -104,6 +104,9 @@ impl Engine {
         if matches!(spec.host.ipc_mode, crate::model::NamespaceMode::Shareable) {
             log("shared memory", start::release_shared_memory(&self.paths.shared_memory(&spec.id)));
         }
+        for point in spec.mounts.iter().filter(|point| point.kind == "volume") {
+            log("volume", self.store.release_volume(&point.name, spec.id.as_str()).map_err(Error::from));
+        }
     }
 
     /// Deletes a stopped container's files: layer, anonymous volumes if asked, records, log.
@@ -130,7 +133,8 @@ impl Engine {
 
     /// Containers other than `except` that mount the volume.
     pub(crate) fn volume_users(&self, volume: &str, except: &types::ContainerId) -> Vec<types::ContainerId> {
-        let mounts = |spec: &ContainerSpec| spec.mounts.iter().any(|point| point.name == volume);
+        let mounts =
+            |spec: &ContainerSpec| spec.mounts.iter().any(|point| point.kind == "volume" && point.name == volume);
         let containers = self.containers.snapshot();
         let users = containers.iter().filter(|container| container.spec.id != *except && mounts(&container.spec));
         users.map(|container| container.spec.id.clone()).collect()

@@ -103,7 +103,9 @@ impl Engine {
             let mut pruned = Pruned { removed: Vec::new(), reclaimed: 0 };
             let used = engine.volume_references();
             for volume in engine.store.volumes() {
-                let meant = (all || volume.anonymous) && filter.matches_map(None, &volume.labels);
+                // What a driver option names is somebody else's, as in Docker.
+                let own = volume.options.is_empty();
+                let meant = own && (all || volume.anonymous) && filter.matches_map(None, &volume.labels);
                 if !meant || used.contains_key(&volume.name) {
                     continue;
                 }

@@ -105,6 +105,7 @@ fn observe_run(directory: &Path, status: &Status) -> Run {
 /// Gives every container its actor, and applies the restart policies.
 pub(crate) fn adopt_all(engine: &Arc<Engine>, mut found: Vec<Found>) {
     sweep(engine, &found);
+    adopt_volumes(engine, &found);
     found.sort_by_key(|container| container.spec.created);
     for container in found {
         adopt(engine, container);
@@ -135,6 +136,17 @@ fn sweep(engine: &Engine, found: &[Found]) {
             log(&name, error);
         }
     }
+}
+
+/// What backs volumes stays mounted for the containers that run on.
+fn adopt_volumes(engine: &Engine, found: &[Found]) {
+    let alive = found.iter().filter(|container| matches!(container.run, Run::Alive(_)));
+    let used = |container: &Found| -> Vec<(String, String)> {
+        let points = container.spec.mounts.iter().filter(|point| point.kind == "volume");
+        points.map(|point| (point.name.clone(), container.spec.id.to_string())).collect()
+    };
+    let held: Vec<(String, String)> = alive.flat_map(used).collect();
+    engine.store.adopt_volumes(&held);
 }
 
 fn adopt(engine: &Arc<Engine>, found: Found) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use store::{Volume, VolumeRequest};
 
 use crate::engine::Engine;
-use crate::error::{Error, Invalid};
+use crate::error::Error;
 use crate::filters::{Filters, InvalidFilter};
 
 const KEYS: [&str; 4] = ["dangling", "driver", "label", "name"];
@@ -58,10 +58,6 @@ impl Engine {
         options: BTreeMap<String, String>,
         labels: BTreeMap<String, String>,
     ) -> Result<Volume, Error> {
-        // The store would keep them, but nothing mounts such a volume's device yet.
-        if !options.is_empty() {
-            return Err(Invalid::Unsupported("an option of the local volume driver").into());
-        }
         let request = VolumeRequest {
             name: Some(name.to_owned()).filter(|name| !name.is_empty()),
             driver: driver.to_owned(),
@@ -111,6 +107,7 @@ impl Engine {
 
     fn used_volumes(&self) -> BTreeSet<String> {
         let containers = self.containers.snapshot();
-        containers.iter().flat_map(|container| &container.spec.mounts).map(|point| point.name.clone()).collect()
+        let points = containers.iter().flat_map(|container| &container.spec.mounts);
+        points.filter(|point| point.kind == "volume").map(|point| point.name.clone()).collect()
     }
 }

@@ -60,7 +60,9 @@ impl Store {
             }
             // Entered first: it keeps the layers below while ours is made.
             let slot = Slot { id: id.clone(), ..Slot::default() };
-            state.containers.insert(container.clone(), ContainerLayer { slot, init: init.clone(), parent });
+            state
+                .containers
+                .insert(container.clone(), ContainerLayer { slot, init: init.clone(), parent, pinned: Vec::new() });
             parent
         };
         match self.make_container_layer(container, &id, &init, parent) {
@@ -191,9 +193,9 @@ impl Store {
         parts.extend(inner.driver.parts(&inner.paths, &layer.init));
         inner.sweeper.take(&parts)?;
         inner.state().containers.remove(container);
-        if let Some(parent) = layer.parent {
+        for top in layer.parent.into_iter().chain(layer.pinned) {
             // The last user of layers whose image was removed by force.
-            self.collect(parent);
+            self.collect(top);
         }
         Ok(())
     }

@@ -154,13 +154,37 @@ pub enum Error {
     /// Not a volume driver of this engine.
     #[error("error looking up volume plugin {0}: plugin {0:?} not found")]
     VolumeDriver(String),
-    /// An option the local driver does not have.
-    #[error("create {name}: invalid option: {option:?}")]
+    /// Options that the local driver does not have, or not so.
+    #[error("create {name}: {reason}")]
     VolumeOption {
         /// The volume.
         name: String,
-        /// The option's key.
-        option: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// What backs a volume cannot be mounted. The text is whole, as Docker tells it.
+    #[error("error while mounting volume '{}': {reason}", .path.display())]
+    VolumeMount {
+        /// The volume's directory.
+        path: PathBuf,
+        /// What was tried, and the system's answer.
+        reason: String,
+    },
+    /// A part of a volume or image that is not there. The text is whole, as Docker tells it.
+    #[error("cannot access path {}: {}", .path.display(), go_text(reason))]
+    Subpath {
+        /// The whole path.
+        path: PathBuf,
+        /// The system's answer, already in the text.
+        reason: io::Error,
+    },
+    /// A part of a volume or image that leads out of it.
+    #[error("path concatenation escapes the base directory, base: {}, subpath: {subpath}", .base.display())]
+    SubpathEscapes {
+        /// What it should be a part of.
+        base: PathBuf,
+        /// The part.
+        subpath: String,
     },
 }
 
@@ -227,7 +251,7 @@ impl Error {
 }
 
 /// The system's words as Go writes them: without the number, beginning small.
-fn go_text(error: &io::Error) -> String {
+pub(crate) fn go_text(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

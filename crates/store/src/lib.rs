@@ -1,8 +1,8 @@
 //! The store: image blobs, layers, images and their names, container layers, volumes.
 //!
 //! Synchronous. Everything a caller needs is behind [`Store`], which is cheap to clone and synchronises
-//! itself. Layers are handed out as mounts in the form of data ([`Rootfs`]); this room mounts nothing on
-//! the host. The tree on disk is drawn in `paths.rs`.
+//! itself. Layers are handed out as mounts in the form of data ([`Rootfs`]); all that this room mounts on the
+//! host is what backs a volume with driver options. The tree on disk is drawn in `paths.rs`.
 
 pub mod assemble;
 mod blobs;
@@ -18,6 +18,7 @@ pub mod files;
 mod hello_world;
 mod ids;
 mod image;
+mod image_view;
 mod images;
 mod import;
 mod layers;
@@ -35,10 +36,12 @@ mod shift;
 mod state;
 mod store;
 mod stream;
+mod subpath;
 mod sweep;
 mod unpack;
 mod view;
 mod volume;
+mod volume_mount;
 
 pub use blobs::KnownBlob;
 pub use changes::{Change, ChangeKind};
@@ -53,7 +56,7 @@ pub use records::chain_ids;
 pub use scratch::Scratch;
 pub use shift::Shift;
 pub use store::{BlobInfo, DriverChoice, Expected, ImportOptions, Layer, Lease, LoadEvent, Loaded, Store, StoreConfig};
-pub use view::{Access, ViewMount};
+pub use view::{Access, ViewMount, ViewSource};
 pub use volume::{Volume, VolumeRequest};
 
 /// The result of every operation of this room.

@@ -10,6 +10,7 @@ use crate::driver::{Driver, Slot};
 use crate::names::Names;
 use crate::paths::Paths;
 use crate::sweep::Sweeper;
+use crate::volume_mount::VolumeUsers;
 use crate::{ChainId, DiffId, Image, ImageId, Layer, Volume};
 
 /// Shared by all clones of a store.
@@ -21,6 +22,7 @@ pub(crate) struct Inner {
     pub(crate) backing: String,
     pub(crate) state: Mutex<State>,
     pub(crate) volumes: Mutex<BTreeMap<String, Volume>>,
+    pub(crate) volume_users: VolumeUsers,
     pub(crate) sweeper: Sweeper,
 }
 
@@ -68,6 +70,8 @@ pub(crate) struct ContainerLayer {
     /// Name of the `-init` layer's directory.
     pub(crate) init: String,
     pub(crate) parent: Option<ChainId>,
+    /// Topmost layers of images that it mounts.
+    pub(crate) pinned: Vec<ChainId>,
 }
 
 impl Inner {
@@ -82,7 +86,10 @@ impl State {
     pub(crate) fn is_unused(&self, chain: &ChainId) -> bool {
         !self.leased.contains_key(chain)
             && !self.images.values().any(|image| image.chain.contains(chain))
-            && !self.containers.values().any(|container| container.parent.as_ref() == Some(chain))
+            && !self
+                .containers
+                .values()
+                .any(|container| container.parent.as_ref() == Some(chain) || container.pinned.contains(chain))
             && !self.layers.values().any(|entry| entry.layer.parent.as_ref() == Some(chain))
     }
 

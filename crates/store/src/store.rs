@@ -11,6 +11,7 @@ use crate::driver::{self, Driver};
 use crate::paths::{Paths, TREE};
 use crate::state::Inner;
 use crate::sweep::Sweeper;
+use crate::volume_mount::VolumeUsers;
 use crate::{ChainId, ContainerConfig, DiffId, Error, ImageId, Result, records, volume};
 
 /// Where the store lives and how it keeps layers.
@@ -155,7 +156,9 @@ impl Store {
         records::clear_leftovers(&paths, driver, &sweeper, &state);
         let volumes = Mutex::new(volume::read_all(&paths));
         let backing = backing_file_system(root);
-        let store = Self(Arc::new(Inner { paths, driver, backing, state: Mutex::new(state), volumes, sweeper }));
+        let volume_users = VolumeUsers::default();
+        let state = Mutex::new(state);
+        let store = Self(Arc::new(Inner { paths, driver, backing, state, volumes, volume_users, sweeper }));
         store.collect_unused();
         Ok(store)
     }

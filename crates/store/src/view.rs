@@ -12,17 +12,30 @@ use rustix::mount::{MountFlags, mount, mount_bind, mount_bind_recursive, mount_r
 use types::ContainerId;
 
 use crate::driver::{self, Driver};
-use crate::{Error, Result, Store};
+use crate::{ChainId, Error, Result, Scratch, Store};
 
 /// Something mounted on top of the root file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewMount {
-    /// On the host.
-    pub source: PathBuf,
+    /// What appears.
+    pub source: ViewSource,
+    /// The part of it that does; empty for all.
+    pub subpath: String,
     /// Absolute in the container.
     pub destination: String,
     /// Whether it cannot be written.
     pub read_only: bool,
+}
+
+/// Where something mounted comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ViewSource {
+    /// A path of the host.
+    Path(PathBuf),
+    /// A volume, by name.
+    Volume(String),
+    /// An image, by its topmost layer; one without layers is empty.
+    Image(Option<ChainId>),
 }
 
 /// What is done with a view.
@@ -58,6 +71,7 @@ impl Store {
             Access::Read if self.0.driver == Driver::Overlay2 && !mounts.is_empty() => Some(self.scratch("view")?),
             _ => None,
         };
+        let (sources, stages) = self.stage(mounts)?;
         let below = format!("lowerdir={id}/diff:{}", layer.slot.lower);
         let options = match (&scratch, access) {
             (Some(scratch), _) => {
@@ -71,8 +85,9 @@ impl Store {
         };
         let failed = |source: Errno| Error::io("mount a view of", layers, source);
         let options = CString::new(options).map_err(|_| failed(Errno::INVAL))?;
-        // Any directory will do as a mount point; in the new namespace nobody misses what is below it.
-        let point = self.0.paths.tmp();
+        // Any directory will do as a mount point that nothing here comes from.
+        let point = self.0.paths.layer_records_tmp();
+        let held = self.hold_all(mounts)?;
         sys::private_mounts::with_private_mounts(|| {
             rustix::process::chdir(layers).map_err(failed)?;
             match self.0.driver {
@@ -82,19 +97,93 @@ impl Store {
             .map_err(failed)?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let root = rustix::fs::openat(CWD, &point, flags, Mode::empty()).map_err(failed)?;
-            for mount in mounts {
-                attach(root.as_fd(), mount)?;
+            stages.iter().try_for_each(|stage| stage.mount(layers))?;
+            for (mount, source) in mounts.iter().zip(&sources) {
+                attach(root.as_fd(), mount, source)?;
             }
             Ok(work(root.as_fd()))
         })
-        .map_err(|source| Error::io("unshare mounts for", layers, source))?
+        .map_err(|source| Error::io("unshare mounts for", layers, source))
+        .and_then(|result| held.release(self).and(result))
+    }
+
+    /// Where the mounts come from, on the host or, for images, in places that are filled in the private namespace.
+    fn stage(&self, mounts: &[ViewMount]) -> Result<(Vec<PathBuf>, Vec<Stage>)> {
+        let mut stages = Vec::new();
+        let source = |mount: &ViewMount| match &mount.source {
+            ViewSource::Path(path) => Ok(path.clone()),
+            ViewSource::Volume(name) => Ok(self.volume(name)?.mountpoint),
+            ViewSource::Image(top) => {
+                let scratch = self.scratch("image")?;
+                let (place, empty) = (scratch.path().join("root"), scratch.path().join("empty"));
+                driver::make_directory(&place, 0o755)?;
+                driver::make_directory(&empty, 0o755)?;
+                let mount = self.image_mount(*top, &place, &empty)?;
+                stages.push(Stage { _scratch: scratch, place: place.clone(), mount });
+                Ok(place)
+            }
+        };
+        Ok((mounts.iter().map(source).collect::<Result<_>>()?, stages))
+    }
+
+    fn hold_all(&self, mounts: &[ViewMount]) -> Result<Held> {
+        let mut held = Held { holder: driver::random_id(), volumes: Vec::new() };
+        for mount in mounts {
+            let ViewSource::Volume(name) = &mount.source else { continue };
+            if let Err(error) = self.hold_volume(name, &held.holder) {
+                // The first error is the one to report.
+                let _ = held.release(self);
+                return Err(error);
+            }
+            held.volumes.push(name.clone());
+        }
+        Ok(held)
     }
 }
 
-fn attach(root: BorrowedFd<'_>, mount: &ViewMount) -> Result<()> {
+/// An image's files, mounted in a namespace of our own.
+struct Stage {
+    /// Removed when the view has ended, and with it what was mounted there.
+    _scratch: Scratch,
+    place: PathBuf,
+    mount: Option<types::Mount>,
+}
+
+/// Volumes that are in use by a view.
+struct Held {
+    holder: String,
+    volumes: Vec<String>,
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// From the directory of all layers: their full names might be too long together.
+    fn mount(&self, layers: &Path) -> Result<()> {
+        let Some(step) = &self.mount else { return Ok(()) };
+        let failed = |source: Errno| Error::io("mount", &self.place, source);
+        if step.kind == "bind" {
+            return mount_bind(&step.source, &self.place).map_err(failed);
+        }
+        let prefix = format!("{}/", layers.display());
+        let lower = step.options.iter().find(|option| option.starts_with("lowerdir="));
+        let lower = lower.map(|option| option.replace(&prefix, "")).unwrap_or_default();
+        let lower = CString::new(lower).map_err(|_| failed(Errno::INVAL))?;
+        mount("overlay", &self.place, "overlay", MountFlags::RDONLY, lower.as_c_str()).map_err(failed)
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn release(&self, store: &Store) -> Result<()> {
+        self.volumes.iter().map(|name| store.release_volume(name, &self.holder)).fold(Ok(()), Result::and)
+    }
+}
+
+fn attach(root: BorrowedFd<'_>, mount: &ViewMount, source: &Path) -> Result<()> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let source = rustix::fs::openat(CWD, &mount.source, flags, Mode::empty())
-        .map_err(|source| Error::io("stat", &mount.source, source))?;
+    let source = crate::subpath::open_below(source, &mount.subpath)?;
     let failed = |source| Error::io("mount", &mount.destination, source);
     let stat = rustix::fs::fstat(&source).map_err(failed)?;
     let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;

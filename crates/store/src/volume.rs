@@ -8,12 +8,13 @@ use std::sync::{MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde::{Deserialize, Serialize};
-use types::{ContainerId, Mount};
+use types::ContainerId;
 
 use crate::driver::{make_directory, random_id};
 use crate::paths::Paths;
 use crate::{Error, Result, Store};
 
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// Docker's mark of a volume without a name.
 const ANONYMOUS: &str = "com.docker.volume.anonymous";
 
@@ -47,22 +48,6 @@ pub struct VolumeRequest {
     pub labels: BTreeMap<String, String>,
     /// Driver options.
     pub options: BTreeMap<String, String>,
-}
-
-impl Volume {
-    /// What to mount below the mount point first, when the options name a device (`type`, `device`, `o`).
-    #[must_use]
-    pub fn backing(&self) -> Option<Mount> {
-        let device = self.options.get("device")?;
-        let kind = self.options.get("type").cloned().unwrap_or_default();
-        let options = self.options.get("o").map(String::as_str).unwrap_or_default();
-        Some(Mount {
-            destination: self.mountpoint.display().to_string(),
-            kind,
-            source: device.clone(),
-            options: options.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect(),
-        })
-    }
 }
 
 impl Store {
@@ -136,6 +121,9 @@ impl Store {
             let users = users.iter().map(ToString::to_string).collect();
             return Err(Error::VolumeInUse { name: name.to_owned(), users });
         }
+        if let Some(volume) = volumes.get(name) {
+            self.detach_volume(volume)?;
+        }
         self.0.sweeper.take(&[self.0.paths.volume(name)])?;
         volumes.remove(name);
         Ok(())
@@ -149,25 +137,35 @@ impl Store {
         crate::changes::tree_size(&self.volume(name)?.mountpoint)
     }
 
-    /// Copies what the container's image has at `path` into the volume, when the volume is empty: files with
-    /// owners, modes, times, links and extended attributes. Does nothing when the image has no directory there.
+    /// Copies what the container's image has at `path` into the volume, or the directory `subpath` of it, when that is
+    /// empty: files with owners, modes, times, links and extended attributes. Does nothing when the image has no
+    /// directory there.
     ///
     /// # Errors
-    /// [`Error::NoSuchVolume`], [`Error::NoSuchContainerLayer`] or the file system's refusal.
-    pub fn copy_up(&self, container: &ContainerId, path: &str, volume: &str) -> Result<()> {
-        let target = self.volume(volume)?.mountpoint;
-        let empty = fs::read_dir(&target).map_err(|source| Error::io("readdir", &target, source))?.next().is_none();
-        if !empty || !self.image_may_have(container, path) {
+    /// [`Error::NoSuchVolume`], [`Error::NoSuchContainerLayer`], [`Error::VolumeMount`] or the file system's refusal.
+    pub fn copy_up(&self, container: &ContainerId, path: &str, volume: &str, subpath: &str) -> Result<()> {
+        if !self.image_may_have(container, path) {
             return Ok(());
         }
-        self.with_rootfs(container, |root| {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-            let Ok(source) = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) else { return Ok(()) };
-            let opened =
-                rustix::fs::open(&target, flags, Mode::empty()).map_err(|source| Error::io("open", &target, source))?;
-            crate::copy::copy_directory(source.as_fd(), opened.as_fd(), &target)
-        })?
+        let volume = self.volume(volume)?;
+        self.with_volume(&volume.name, || {
+            let target = volume.mountpoint.join(subpath);
+            let into = crate::subpath::open_below(&volume.mountpoint, subpath)?;
+            // A file takes the place of the image's directory; it is not filled.
+            let Ok(into) = rustix::fs::openat(&into, c".", DIRECTORY, Mode::empty()) else { return Ok(()) };
+            let failed = |source: rustix::io::Errno| Error::io("readdir", &target, source);
+            let mut entries = rustix::fs::Dir::read_from(&into).map_err(failed)?;
+            if entries.any(|entry| entry.is_ok_and(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))) {
+                return Ok(());
+            }
+            self.with_rootfs(container, |root| {
+                let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+                let Ok(source) = rustix::fs::openat2(root, path, DIRECTORY, Mode::empty(), resolve) else {
+                    return Ok(());
+                };
+                crate::copy::copy_directory(source.as_fd(), into.as_fd(), &target)
+            })?
+        })
     }
 
     /// A cheap look before the mount: when no layer has anything at the first component, there is nothing.
@@ -220,11 +218,58 @@ fn check_name(name: &str) -> Result<()> {
     if valid { Ok(()) } else { Err(Error::VolumeName(name.to_owned())) }
 }
 
+/// Docker's rules: what belongs together comes together.
 fn check_options(name: &str, options: &BTreeMap<String, String>) -> Result<()> {
-    let invalid = |option: &str| Error::VolumeOption { name: name.to_owned(), option: option.to_owned() };
-    match options.keys().find(|key| !matches!(key.as_str(), "type" | "o" | "device")) {
-        Some(unknown) => Err(invalid(unknown)),
-        None if !options.is_empty() && !options.contains_key("device") => Err(invalid("device")),
-        None => Ok(()),
+    const NEEDS: [(&str, &str); 4] = [("device", "type"), ("o", "device"), ("o", "type"), ("type", "device")];
+    let refused = |reason: String| Err(Error::VolumeOption { name: name.to_owned(), reason });
+    if let Some(unknown) = options.keys().find(|key| !matches!(key.as_str(), "type" | "o" | "device" | "size")) {
+        return refused(format!("invalid option: {unknown:?}"));
+    }
+    let missing = NEEDS.iter().find(|(own, other)| options.contains_key(*own) && !options.contains_key(*other));
+    if let Some((_, other)) = missing {
+        return refused(format!("missing required option: {other:?}"));
+    }
+    match options.get("size").map(|text| (text, is_size(text))) {
+        None | Some((_, Some(false))) => Ok(()),
+        // It takes a file system with project quotas, mounted so.
+        Some((_, Some(true))) => refused("quota size requested but no quota support".to_owned()),
+        Some((text, None)) => refused(format!("invalid size: '{text}'")),
+    }
+}
+
+/// Whether a text is a size as Docker writes them (`10m`, `1.5 GiB`), and then whether it is more than nothing.
+fn is_size(text: &str) -> Option<bool> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = (&text[..end], text[end..].strip_prefix(' ').unwrap_or(&text[end..]).to_ascii_lowercase());
+    let known = unit.is_empty() || unit == "b" || {
+        let rest = unit.strip_prefix(['k', 'm', 'g', 't', 'p']);
+        rest.is_some_and(|rest| matches!(rest, "" | "b" | "ib"))
+    };
+    number.parse::<f64>().ok().filter(|_| known).map(|number| number > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_checked_as_docker_does() {
+        for (given, refusal) in [
+            ("", ""),
+            ("type=tmpfs device=tmpfs o=ro", ""),
+            ("size=0", ""),
+            ("size=10m", "create v: quota size requested but no quota support"),
+            ("size=1.5GiB", "create v: quota size requested but no quota support"),
+            ("size=ten", "create v: invalid size: 'ten'"),
+            ("foo=bar", "create v: invalid option: \"foo\""),
+            ("type=tmpfs", "create v: missing required option: \"device\""),
+            ("device=x", "create v: missing required option: \"type\""),
+            ("o=ro", "create v: missing required option: \"device\""),
+        ] {
+            let pairs = given.split_whitespace().filter_map(|pair| pair.split_once('='));
+            let options = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            let result = check_options("v", &options).map_err(|error| error.to_string());
+            assert_eq!(result.err().unwrap_or_default(), refusal, "{given}");
+        }
     }
 }

@@ -68,7 +68,7 @@ fn volumes_come_and_go() {
     }
     let options = BTreeMap::from([("size".to_owned(), "1".to_owned())]);
     let error = store.create_volume(VolumeRequest { options, ..request("opts") }).unwrap_err();
-    assert_eq!(error.to_string(), "create opts: invalid option: \"size\"");
+    assert_eq!(error.to_string(), "create opts: quota size requested but no quota support");
     drop(store);
     let store = fixture.open(DriverChoice::Auto);
     assert_eq!(store.volumes().len(), 2);
@@ -109,16 +109,16 @@ fn an_empty_volume_gets_what_the_image_has() {
     );
     store.create_layer(&container(2), Some(id)).unwrap();
     let volume = store.create_volume(VolumeRequest::default()).unwrap();
-    store.copy_up(&container(2), "/srv", &volume.name).unwrap();
+    store.copy_up(&container(2), "/srv", &volume.name, "").unwrap();
     let one = std::fs::metadata(volume.mountpoint.join("one")).unwrap();
     assert_eq!((one.uid(), one.nlink(), one.mtime()), (70_000, 2, 1_700_000_000));
     assert_eq!(std::fs::metadata(&volume.mountpoint).unwrap().permissions().mode() & 0o777, 0o750);
     assert!(volume.mountpoint.join(".wh.kept").exists());
     assert_eq!(std::fs::read_link(volume.mountpoint.join("soft")).unwrap().to_str(), Some("/etc"));
     std::fs::remove_file(volume.mountpoint.join("one")).unwrap();
-    store.copy_up(&container(2), "/srv", &volume.name).unwrap();
+    store.copy_up(&container(2), "/srv", &volume.name, "").unwrap();
     assert!(!volume.mountpoint.join("one").exists(), "only an empty volume is filled");
     let other = store.create_volume(VolumeRequest::default()).unwrap();
-    store.copy_up(&container(2), "/nothing/here", &other.name).unwrap();
+    store.copy_up(&container(2), "/nothing/here", &other.name, "").unwrap();
     assert_eq!(std::fs::read_dir(&other.mountpoint).unwrap().count(), 0);
 }

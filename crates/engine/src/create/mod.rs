@@ -15,7 +15,7 @@ use types::{ContainerId, Platform};
 use crate::container::Status;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::model::{ContainerSpec, CreateContainer, MountPoint};
+use crate::model::{ContainerSpec, CreateContainer, MountPoint, MountedImage};
 use crate::records;
 use crate::undo::Undo;
 use crate::{names, paths, random};
@@ -63,7 +63,8 @@ impl Engine {
             let (store, id) = (self.store.clone(), id.clone());
             move || store.remove_layer(&id).map_err(Error::from)
         });
-        let mounts = self.make_volumes(&id, mounts, &planned.host.volume_driver, &mut undo)?;
+        let mut mounts = self.make_volumes(&id, mounts, &planned.host.volume_driver, &mut undo)?;
+        self.pin_images(&id, &mut mounts)?;
         let spec = Arc::new(ContainerSpec {
             id: id.clone(),
             created: Timestamp::now(),
@@ -160,7 +161,7 @@ impl Engine {
                     name: Some(point.name.clone()).filter(|name| !name.is_empty()),
                     labels: plan.labels,
                     driver: driver.to_owned(),
-                    ..store::VolumeRequest::default()
+                    options: plan.driver_options,
                 })?;
                 if !existed {
                     let (store, name) = (self.store.clone(), volume.name.clone());
@@ -168,7 +169,7 @@ impl Engine {
                     self.volume_event(&volume.name, "create");
                 }
                 if point.copy_up {
-                    self.store.copy_up(id, &point.destination, &volume.name)?;
+                    self.store.copy_up(id, &point.destination, &volume.name, &point.subpath)?;
                 }
                 point.source = volume.mountpoint.display().to_string();
                 point.name = volume.name;
@@ -178,6 +179,22 @@ impl Engine {
             points.push(point);
         }
         Ok(points)
+    }
+
+    /// Finds the images that are mounted, and keeps their layers for as long as the container is there.
+    fn pin_images(&self, id: &ContainerId, points: &mut [MountPoint]) -> Result<(), Error> {
+        let mut points: Vec<&mut MountPoint> = points.iter_mut().filter(|point| point.kind == "image").collect();
+        if points.is_empty() {
+            return Ok(());
+        }
+        // What another container mounts stays what it is, whatever its name means now.
+        for point in points.iter_mut().filter(|point| point.image.is_none()) {
+            let image = self.store.image(&self.store.resolve(&point.name)?)?;
+            point.image = Some(MountedImage { id: image.id.0, top: image.top().map(|chain| chain.0) });
+            point.source = image.id.to_string();
+        }
+        let tops: Vec<_> = points.iter().filter_map(|point| point.image?.top).map(store::ChainId).collect();
+        Ok(self.store.pin_layers(id, &tops)?)
     }
 }
 

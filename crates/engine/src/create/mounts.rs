@@ -13,6 +13,8 @@ pub(super) struct MountPlan {
     pub point: MountPoint,
     /// Labels of a volume that has to be created.
     pub labels: BTreeMap<String, String>,
+    /// Driver options of a volume that has to be created.
+    pub driver_options: BTreeMap<String, String>,
     /// Create the bind's source directory when it is missing.
     pub create_source: bool,
 }
@@ -86,7 +88,7 @@ fn plan_bind(bind: &BindMount) -> Result<MountPlan, Error> {
             _ => return Err(Invalid::MountMode(bind.mode.clone()).into()),
         }
     }
-    Ok(MountPlan { point, labels: BTreeMap::new(), create_source: is_bind })
+    Ok(MountPlan { create_source: is_bind, ..plain(point) })
 }
 
 fn plan_request(request: &MountRequest) -> Result<MountPlan, Error> {
@@ -113,6 +115,7 @@ fn plan_request(request: &MountRequest) -> Result<MountPlan, Error> {
             point
         }
         MountRequestKind::Volume => volume_point(&request.source, &destination),
+        MountRequestKind::Image => image_point(&request.source, &destination),
         MountRequestKind::Tmpfs => {
             let mut options = Vec::new();
             if request.tmpfs_size > 0 {
@@ -125,9 +128,15 @@ fn plan_request(request: &MountRequest) -> Result<MountPlan, Error> {
             tmpfs_point(&destination, options)
         }
     };
-    point.rw = !request.read_only;
+    point.rw = !request.read_only && request.kind != MountRequestKind::Image;
     point.copy_up &= !request.no_copy;
-    Ok(MountPlan { point, labels: request.labels.clone(), create_source: request.create_source })
+    point.subpath.clone_from(&request.subpath);
+    Ok(MountPlan {
+        point,
+        labels: request.labels.clone(),
+        driver_options: request.driver_options.clone(),
+        create_source: request.create_source,
+    })
 }
 
 fn bind_point(source: &str, destination: &str) -> MountPoint {
@@ -143,7 +152,14 @@ fn bind_point(source: &str, destination: &str) -> MountPoint {
         anonymous: false,
         copy_up: false,
         options: Vec::new(),
+        subpath: String::new(),
+        image: None,
     }
+}
+
+/// Which image it is, is found out when the plan is carried out.
+fn image_point(name: &str, destination: &str) -> MountPoint {
+    MountPoint { kind: "image".to_owned(), name: name.to_owned(), rw: false, ..bind_point("", destination) }
 }
 
 fn volume_point(name: &str, destination: &str) -> MountPoint {
@@ -165,7 +181,7 @@ fn tmpfs_point(destination: &str, options: Vec<String>) -> MountPoint {
 }
 
 fn plain(point: MountPoint) -> MountPlan {
-    MountPlan { point, labels: BTreeMap::new(), create_source: false }
+    MountPlan { point, labels: BTreeMap::new(), driver_options: BTreeMap::new(), create_source: false }
 }
 
 /// A destination that can be mounted on.

@@ -1,10 +1,11 @@
 //! `docker images`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use store::{ChainId, Image, ImageId, ImageSummary};
+use types::Digest;
 
 use super::inspect::DescribedManifest;
 use crate::engine::Engine;
@@ -91,8 +92,10 @@ impl Engine {
     /// How many containers use each image.
     fn image_users(&self) -> HashMap<ImageId, usize> {
         let mut users = HashMap::new();
-        for image in self.containers.snapshot().iter().filter_map(|container| container.spec.image) {
-            *users.entry(ImageId(image)).or_default() += 1;
+        for container in self.containers.snapshot() {
+            let mounted = container.spec.mounts.iter().filter_map(|point| point.image.map(|image| image.id));
+            let used: BTreeSet<Digest> = container.spec.image.into_iter().chain(mounted).collect();
+            used.into_iter().for_each(|image| *users.entry(ImageId(image)).or_default() += 1);
         }
         users
     }

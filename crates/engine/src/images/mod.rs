@@ -67,7 +67,11 @@ impl Engine {
     /// The containers that use an image.
     fn users_of(&self, image: &ImageId) -> Vec<ContainerUse> {
         let containers = self.containers.snapshot();
-        let users = containers.iter().filter(|container| container.spec.image == Some(image.0));
+        let mounts = |spec: &crate::model::ContainerSpec| {
+            spec.mounts.iter().filter_map(|point| point.image).any(|mounted| mounted.id == image.0)
+        };
+        let users =
+            containers.iter().filter(|container| container.spec.image == Some(image.0) || mounts(&container.spec));
         users
             .map(|container| ContainerUse {
                 id: container.spec.id.clone(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use types::{ContainerId, ExecId};
+use types::{ContainerId, Digest, ExecId};
 
 use super::health::Health;
 use super::process::{ExecConfig, PortKey};
@@ -15,9 +15,9 @@ use super::state::ContainerState;
 /// One mount point of a container (Docker's `MountPoint`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountPoint {
-    /// `bind`, `volume` or `tmpfs`.
+    /// `bind`, `volume`, `tmpfs` or `image`.
     pub kind: String,
-    /// Volume name; empty otherwise.
+    /// Volume name, or the image's name as requested; empty otherwise.
     pub name: String,
     /// Path on the host; empty for tmpfs.
     pub source: String,
@@ -37,6 +37,21 @@ pub struct MountPoint {
     pub copy_up: bool,
     /// Further mount options (tmpfs size and mode, `bind` instead of `rbind`).
     pub options: Vec<String>,
+    /// The part of the volume or image that is mounted; empty for all.
+    #[serde(default)]
+    pub subpath: String,
+    /// What an image mount shows.
+    #[serde(default)]
+    pub image: Option<MountedImage>,
+}
+
+/// An image that is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountedImage {
+    /// The image; it may be gone meanwhile, its layers are not.
+    pub id: Digest,
+    /// Chain of its topmost layer; `None` for an image without layers.
+    pub top: Option<Digest>,
 }
 
 /// A live endpoint on one network.

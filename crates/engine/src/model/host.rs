@@ -87,6 +87,8 @@ pub enum MountRequestKind {
     Volume,
     /// Memory.
     Tmpfs,
+    /// The files of an image.
+    Image,
 }
 
 /// One `--mount` entry.
@@ -94,7 +96,7 @@ pub enum MountRequestKind {
 pub struct MountRequest {
     /// Kind of the mount.
     pub kind: MountRequestKind,
-    /// Host path or volume name; empty for tmpfs and anonymous volumes.
+    /// Host path, volume name or image; empty for tmpfs and anonymous volumes.
     pub source: String,
     /// Absolute path in the container.
     pub target: String,
@@ -116,6 +118,15 @@ pub struct MountRequest {
     pub no_copy: bool,
     /// Volume: labels of a volume that is created.
     pub labels: BTreeMap<String, String>,
+    /// Volume, image: the part that is mounted; empty for all.
+    #[serde(default)]
+    pub subpath: String,
+    /// Volume: driver of a volume that is created, as requested.
+    #[serde(default)]
+    pub driver: String,
+    /// Volume: driver options of a volume that is created.
+    #[serde(default)]
+    pub driver_options: BTreeMap<String, String>,
     /// Tmpfs: size in bytes, 0 for the kernel's default.
     pub tmpfs_size: u64,
     /// Tmpfs: mode bits, 0 for 1777.

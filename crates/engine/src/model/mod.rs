@@ -10,7 +10,9 @@ mod process;
 mod spec;
 mod state;
 
-pub use details::{ContainerDetails, ContainerSummary, EndpointSettings, ExecDetails, MountPoint, ProcessList};
+pub use details::{
+    ContainerDetails, ContainerSummary, EndpointSettings, ExecDetails, MountPoint, MountedImage, ProcessList,
+};
 pub use event::{Event, EventKind};
 pub use health::{CheckResult, Health, HealthStatus, OnUnhealthy};
 pub use host::{

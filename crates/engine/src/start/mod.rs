@@ -7,6 +7,7 @@ mod connect;
 mod devices;
 mod exec;
 mod files;
+mod images;
 mod mounts;
 mod namespaces;
 mod observe;
@@ -84,7 +85,10 @@ pub(crate) fn start(
     let connection = connect::connect(engine, container, &mut undo)?;
     let files = files::write(engine, spec, &connection, &linked)?;
     let shm = mounts::shared_memory(engine, spec, &mut undo)?;
-    let mut oci = oci::plan(spec, &observed, &connection, &files, shm.as_deref(), &rootfs)?;
+    let staged = images::stage(engine, spec)?;
+    hold_volumes(engine, spec, &mut undo)?;
+    let sources = oci::Sources { files: &files, shm: shm.as_deref(), images: &staged };
+    let mut oci = oci::plan(spec, &observed, &connection, &sources, &rootfs)?;
     cdi::apply(&mut oci, &observed.cdi)?;
     let filter = engine.filters.for_container(&spec.host, &observed.capabilities)?;
 
@@ -96,7 +100,10 @@ pub(crate) fn start(
         let run = run.clone();
         move || remove_run(&run)
     });
-    let rootfs_mounts = if observed.remap.is_some() { remap::rootfs_mounts(&rootfs) } else { rootfs.mounts };
+    images::make_places(&staged)?;
+    let map = observed.remap.is_some();
+    let mut rootfs_mounts = if map { remap::rootfs_mounts(&rootfs) } else { rootfs.mounts };
+    images::insert(&staged, map, &mut rootfs_mounts);
     let (attached, streams): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
     let plan = StartPlan {
         container_id: spec.id.to_string(),
@@ -126,6 +133,19 @@ pub(crate) fn start(
             Err(error)
         }
     }
+}
+
+/// Has what backs the container's volumes mounted, until [`Engine::release_run`].
+fn hold_volumes(engine: &Engine, spec: &ContainerSpec, undo: &mut Undo) -> Result<(), Error> {
+    for point in spec.mounts.iter().filter(|point| point.kind == "volume") {
+        engine.store.hold_volume(&point.name, spec.id.as_str())?;
+        let (store, name, holder) = (engine.store.clone(), point.name.clone(), spec.id.clone());
+        undo.push(move || store.release_volume(&name, holder.as_str()).map_err(Error::from));
+        if !point.subpath.is_empty() {
+            engine.store.check_part(&point.name, &point.subpath)?;
+        }
+    }
+    Ok(())
 }
 
 /// The specification with the variables of links before the container's own, which win.

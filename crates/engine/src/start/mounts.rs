@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use runtime::spec::{Mount, defaults};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use super::files::NameFiles;
 use super::observe::Observed;
+use super::oci::Sources;
 use super::{remap, security};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -18,10 +18,11 @@ use crate::undo::Undo;
 pub(super) const INIT_PATH: &str = "/sbin/docker-init";
 
 /// All mounts but the root file system. Pure.
-pub(super) fn plan(spec: &ContainerSpec, observed: &Observed, files: &NameFiles, shm: Option<&Path>) -> Vec<Mount> {
+pub(super) fn plan(spec: &ContainerSpec, observed: &Observed, sources: &Sources<'_>) -> Vec<Mount> {
+    let files = sources.files;
     let own: BTreeMap<&str, &MountPoint> =
         spec.mounts.iter().map(|point| (point.destination.as_str(), point)).collect();
-    let mut mounts = system_mounts(&spec.host, shm, observed.remap.is_some());
+    let mut mounts = system_mounts(&spec.host, sources.shm, observed.remap.is_some());
     mounts.retain(|mount| !own.contains_key(mount.destination.to_string_lossy().as_ref()));
     for (destination, source) in
         [("/etc/resolv.conf", &files.resolv_conf), ("/etc/hostname", &files.hostname), ("/etc/hosts", &files.hosts)]
@@ -36,7 +37,11 @@ pub(super) fn plan(spec: &ContainerSpec, observed: &Observed, files: &NameFiles,
     // Sorted by depth, so that no mount hides another one below it.
     let mut points: Vec<&MountPoint> = spec.mounts.iter().collect();
     points.sort_by_key(|point| Path::new(&point.destination).components().count());
-    mounts.extend(points.into_iter().map(from_point));
+    let staged = |point: &MountPoint| {
+        let image = sources.images.iter().find(|image| image.destination == point.destination);
+        image.map(|image| image.place.display().to_string())
+    };
+    mounts.extend(points.into_iter().map(|point| from_point(point, staged(point))));
     if observed.remap.is_some() {
         remap::map_owners(spec, &mut mounts);
     }
@@ -83,7 +88,8 @@ fn system_mounts(host: &HostConfig, shm: Option<&Path>, remapped: bool) -> Vec<M
     mounts
 }
 
-fn from_point(point: &MountPoint) -> Mount {
+/// `staged` is where an image is that the point shows.
+fn from_point(point: &MountPoint, staged: Option<String>) -> Mount {
     let access = if point.rw { "rw" } else { "ro" };
     match point.kind.as_str() {
         "tmpfs" => {
@@ -109,7 +115,8 @@ fn from_point(point: &MountPoint) -> Mount {
             if !point.rw && point.kind == "bind" && reads_only_below(point, security::kernel()) {
                 options.push("rro");
             }
-            bind(Path::new(&point.source), &point.destination, &options)
+            let source = staged.unwrap_or_else(|| point.source.clone());
+            Mount { subpath: point.subpath.clone(), ..bind(Path::new(&source), &point.destination, &options) }
         }
     }
 }

@@ -7,6 +7,7 @@ use runtime::spec::{Linux, Root, Spec, defaults};
 
 use super::connect::{Connection, NetworkNamespace};
 use super::files::NameFiles;
+use super::images::StagedImage;
 use super::observe::Observed;
 use super::{mounts, namespaces, process, resources};
 use crate::engine::cgroup_path;
@@ -15,13 +16,23 @@ use crate::model::{ContainerSpec, NamespaceMode, NetworkMode};
 
 const OCI_VERSION: &str = "1.2.0";
 
-/// Assembles the specification. `shm` is where `/dev/shm` is bound from, if it is.
+/// Where on the host the engine's own mounts come from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sources<'a> {
+    /// The files about names.
+    pub files: &'a NameFiles,
+    /// What `/dev/shm` is bound from, if it is.
+    pub shm: Option<&'a Path>,
+    /// Images that are mounted.
+    pub images: &'a [StagedImage],
+}
+
+/// Assembles the specification.
 pub(super) fn plan(
     spec: &ContainerSpec,
     observed: &Observed,
     connection: &Connection,
-    files: &NameFiles,
-    shm: Option<&Path>,
+    sources: &Sources<'_>,
     rootfs: &store::Rootfs,
 ) -> Result<Spec, Error> {
     let host = &spec.host;
@@ -52,7 +63,7 @@ pub(super) fn plan(
         root: Some(Root { path: rootfs.target.clone(), readonly: host.readonly_rootfs }),
         hostname: if own_names { spec.config.hostname.clone() } else { String::new() },
         domainname: if own_names { spec.config.domainname.clone() } else { String::new() },
-        mounts: mounts::plan(spec, observed, files, shm),
+        mounts: mounts::plan(spec, observed, sources),
         annotations: host.annotations.clone(),
         linux: Some(linux),
         ..Spec::default()

@@ -125,7 +125,7 @@ fn bind(root: &Root, step: &MountStep, source: PathBuf, destination: &Path) -> R
     let tree = open_bind(&source, Recursion::Recursive).map_err(|error| step.failed(error))?;
     let bind = MountStep {
         destination: destination.to_owned(),
-        action: MountAction::Bind { source, recursion: Recursion::Recursive },
+        action: MountAction::Bind { source, recursion: Recursion::Recursive, subpath: PathBuf::new() },
         ..step.clone()
     };
     attach_bind(root, &bind, tree)

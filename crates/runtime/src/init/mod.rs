@@ -147,10 +147,10 @@ impl Init<'_> {
         let group = self.plan.cgroup.file_name().unwrap_or_default().to_owned();
         for (step, opened) in self.plan.mounts.iter().zip(&mut self.trees) {
             match &step.action {
-                MountAction::Bind { source, recursion } => {
+                MountAction::Bind { source, recursion, subpath } => {
                     let tree = match opened.take() {
                         Some(tree) => tree,
-                        None => mounts::open_bind(source, *recursion).map_err(|error| step.failed(error))?,
+                        None => mounts::open_part(source, subpath, *recursion).map_err(|error| step.failed(error))?,
                     };
                     mounts::attach_bind(root, step, tree)?;
                 }

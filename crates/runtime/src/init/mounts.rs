@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
 use sys::mount_setattr::{MountAttributes, mount_setattr};
 
@@ -22,8 +22,8 @@ pub(crate) struct LateReadOnly(pub OwnedFd);
 pub(crate) fn mount_on_host(plan: &Plan, step: &MountStep) -> Result<(), Error> {
     let host = Root::open_host(Path::new("/")).map_err(|error| step.failed(error))?;
     match &step.action {
-        MountAction::Bind { source, recursion } => {
-            let tree = open_bind(source, *recursion).map_err(|error| step.failed(error))?;
+        MountAction::Bind { source, recursion, subpath } => {
+            let tree = open_part(source, subpath, *recursion).map_err(|error| step.failed(error))?;
             idmap::map_mount(plan, step, &tree)?;
             attach_bind(&host, step, tree)
         }
@@ -39,6 +39,23 @@ pub(crate) fn open_bind(source: &Path, recursion: Recursion) -> io::Result<Owned
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     Ok(rustix::mount::open_tree(rustix::fs::CWD, source, flags)?)
+}
+
+/// As [`open_bind`], of a part of the source. Links in it are followed as long as they stay below the source, whoever
+/// changes them meanwhile.
+pub(crate) fn open_part(source: &Path, subpath: &Path, recursion: Recursion) -> io::Result<OwnedFd> {
+    if subpath.as_os_str().is_empty() {
+        return open_bind(source, recursion);
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let base = rustix::fs::open(source, flags, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let part = rustix::fs::openat2(&base, subpath, flags, Mode::empty(), resolve)?;
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    if recursion == Recursion::Recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    Ok(rustix::mount::open_tree(&part, "", flags)?)
 }
 
 /// Sets the attributes of a detached bind and attaches it.

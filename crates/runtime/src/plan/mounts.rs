@@ -21,7 +21,12 @@ pub(crate) struct MountStep {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MountAction {
     /// A file or directory of the host.
-    Bind { source: PathBuf, recursion: Recursion },
+    Bind {
+        source: PathBuf,
+        recursion: Recursion,
+        /// The part of it that is mounted; empty for all.
+        subpath: PathBuf,
+    },
     /// The container's view of the control groups.
     Cgroup,
     /// A new instance of a file system.
@@ -34,7 +39,8 @@ impl MountStep {
     /// What is mounted, for messages.
     pub fn origin(&self) -> String {
         match &self.action {
-            MountAction::Bind { source, .. } => source.display().to_string(),
+            MountAction::Bind { source, subpath, .. } if subpath.as_os_str().is_empty() => source.display().to_string(),
+            MountAction::Bind { source, subpath, .. } => source.join(subpath).display().to_string(),
             MountAction::Cgroup => "cgroup".to_owned(),
             MountAction::FileSystem { source, .. } => source.clone(),
         }
@@ -49,15 +55,17 @@ impl MountStep {
 /// Reads one mount of a configuration.
 pub(crate) fn mount_step(mount: &Mount, bundle: &Path) -> Result<MountStep, Error> {
     let options = MountOptions::parse(&mount.options);
-    for text in [mount.source.as_str(), mount.kind.as_str()].into_iter().chain(mount.options.iter().map(String::as_str))
-    {
+    let texts = [mount.source.as_str(), mount.subpath.as_str(), mount.kind.as_str()];
+    for text in texts.into_iter().chain(mount.options.iter().map(String::as_str)) {
         if text.contains('\0') {
             return Err(Error::invalid("mounts", format!("{text:?} contains a zero byte")));
         }
     }
     let recursion = options.bind.or((mount.kind == "bind").then_some(Recursion::Single));
     let action = match (recursion, mount.kind.as_str()) {
-        (Some(recursion), _) => MountAction::Bind { source: bundle.join(&mount.source), recursion },
+        (Some(recursion), _) => {
+            MountAction::Bind { source: bundle.join(&mount.source), recursion, subpath: PathBuf::from(&mount.subpath) }
+        }
         (None, "cgroup" | "cgroup2") => MountAction::Cgroup,
         (None, "") => return Err(Error::invalid("mounts", format!("{}: no type", mount.destination.display()))),
         (None, kind) => MountAction::FileSystem { kind: kind.to_owned(), source: mount.source.clone() },
@@ -137,7 +145,7 @@ mod tests {
     #[test]
     fn binds_are_recognised_by_option_or_type() {
         let bind = |step: MountStep| match step.action {
-            MountAction::Bind { source, recursion } => (source, recursion),
+            MountAction::Bind { source, recursion, .. } => (source, recursion),
             other => panic!("{other:?}"),
         };
         assert_eq!(bind(step("/a", "", "/src", "rbind")), ("/src".into(), Recursion::Recursive));

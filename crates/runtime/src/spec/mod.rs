@@ -85,6 +85,10 @@ pub struct Mount {
     /// Device, host path or pseudo source.
     #[serde(skip_serializing_if = "absent")]
     pub source: String,
+    /// Of a bind: the part of the source that is mounted, by a path that never leads out of it. The engine's own
+    /// addition to the specification; empty for all.
+    #[serde(skip_serializing_if = "absent")]
+    pub subpath: String,
     /// Options as `mount(8)` and the specification spell them.
     #[serde(skip_serializing_if = "absent")]
     pub options: Vec<String>,

@@ -23,7 +23,7 @@ pub(super) fn decode(
     extra_hosts.iter().try_for_each(|entry| check_extra_host(entry))?;
     Ok(HostConfig {
         binds: wire.binds.unwrap_or_default().iter().map(|raw| mounts::bind(raw)).collect::<Result<_, _>>()?,
-        mounts: wire.mounts.into_iter().map(mounts::mount).collect::<Result<_, _>>()?,
+        mounts: wire.mounts.into_iter().map(|wire| mounts::mount(wire, version)).collect::<Result<_, _>>()?,
         tmpfs: wire.tmpfs,
         volumes_from: wire.volumes_from.unwrap_or_default(),
         container_id_file: wire.container_id_file,

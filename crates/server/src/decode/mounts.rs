@@ -1,5 +1,6 @@
 //! `-v` and `--mount`.
 
+use api::ApiVersion;
 use api::container::{BindOptions, Mount, VolumeOptions};
 use engine::model::{BindMount, MountRequest, MountRequestKind};
 
@@ -41,13 +42,14 @@ fn is_mode(mode: &str) -> bool {
         || (counts.iter().all(|count| *count <= 1) && counts.iter().sum::<usize>() == mode.split(',').count())
 }
 
-pub(super) fn mount(wire: Mount) -> Result<MountRequest, Failure> {
+pub(super) fn mount(wire: Mount, version: ApiVersion) -> Result<MountRequest, Failure> {
+    check_version(&wire, version)?;
     check_target(&wire.kind, &wire.target)?;
     let kind = match wire.kind.as_str() {
         "bind" => MountRequestKind::Bind,
         "volume" => MountRequestKind::Volume,
         "tmpfs" => MountRequestKind::Tmpfs,
-        "image" => return Err(Failure::unsupported("mount type \"image\"")),
+        "image" => MountRequestKind::Image,
         "cluster" | "npipe" => return Err(Failure::unsupported(&format!("mount type {:?}", wire.kind))),
         other => return Err(problem(other, "mount type unknown")),
     };
@@ -57,7 +59,10 @@ pub(super) fn mount(wire: Mount) -> Result<MountRequest, Failure> {
     if !bind.propagation.is_empty() && !PROPAGATION.contains(&bind.propagation.as_str()) {
         return Err(problem("bind", &format!("invalid propagation mode: {}", bind.propagation)));
     }
-    let volume = checked_volume(wire.volume_options.unwrap_or_default())?;
+    let volume = checked_volume(wire.volume_options.unwrap_or_default(), &wire.source)?;
+    let driver = volume.driver_config.unwrap_or_default();
+    let image = wire.image_options.unwrap_or_default();
+    check_subpath("image", &image.subpath)?;
     let tmpfs = wire.tmpfs_options.unwrap_or_default();
     tmpfs.options.iter().try_for_each(|option| check_tmpfs_option(option))?;
     Ok(MountRequest {
@@ -72,6 +77,9 @@ pub(super) fn mount(wire: Mount) -> Result<MountRequest, Failure> {
         create_source: bind.create_mountpoint,
         no_copy: volume.no_copy,
         labels: volume.labels,
+        subpath: if kind == MountRequestKind::Image { image.subpath } else { volume.subpath },
+        driver: driver.name,
+        driver_options: driver.options,
         tmpfs_size: u64::try_from(tmpfs.size_bytes).map_err(|_| problem("tmpfs", "invalid size"))?,
         tmpfs_mode: tmpfs.mode,
         tmpfs_options: tmpfs.options,
@@ -124,8 +132,11 @@ fn check_options(wire: &Mount, kind: MountRequestKind) -> Result<(), Failure> {
     extra(wire.volume_options.is_some(), MountRequestKind::Volume, "VolumeOptions")?;
     extra(wire.bind_options.is_some(), MountRequestKind::Bind, "BindOptions")?;
     extra(wire.tmpfs_options.is_some(), MountRequestKind::Tmpfs, "TmpfsOptions")?;
+    extra(wire.image_options.is_some(), MountRequestKind::Image, "ImageOptions")?;
     match kind {
-        MountRequestKind::Bind if wire.source.is_empty() => Err(problem("bind", "field Source must not be empty")),
+        MountRequestKind::Bind | MountRequestKind::Image if wire.source.is_empty() => {
+            Err(problem(&wire.kind, "field Source must not be empty"))
+        }
         MountRequestKind::Bind if !wire.source.starts_with('/') => {
             Err(problem("bind", &format!("invalid mount path: '{}' mount path must be absolute", wire.source)))
         }
@@ -139,17 +150,44 @@ fn check_options(wire: &Mount, kind: MountRequestKind) -> Result<(), Failure> {
     }
 }
 
-fn checked_volume(volume: VolumeOptions) -> Result<VolumeOptions, Failure> {
-    if !volume.subpath.is_empty() {
-        return Err(Failure::unsupported("VolumeOptions.Subpath"));
+fn checked_volume(volume: VolumeOptions, name: &str) -> Result<VolumeOptions, Failure> {
+    if !volume.subpath.is_empty() && name.is_empty() {
+        return Err(problem("volume", "must not set Subpath when using anonymous volumes"));
     }
+    check_subpath("volume", &volume.subpath)?;
     if let Some(driver) = &volume.driver_config {
         super::host::check_volume_driver(&driver.name)?;
-        if !driver.options.is_empty() {
-            return Err(Failure::unsupported("VolumeOptions.DriverConfig.Options"));
-        }
     }
     Ok(volume)
+}
+
+/// A path that stays inside, by its words alone; what its links mean is seen when it is mounted.
+fn check_subpath(kind: &str, path: &str) -> Result<(), Failure> {
+    let mut depth = 0_usize;
+    let inside = path.split('/').all(|part| match part {
+        "" | "." => true,
+        ".." => depth.checked_sub(1).map(|less| depth = less).is_some(),
+        _ => {
+            depth += 1;
+            true
+        }
+    });
+    if inside && !path.starts_with('/') {
+        return Ok(());
+    }
+    Err(problem(kind, &format!("subpath must be a relative path within the {kind}")))
+}
+
+/// What older clients cannot mean.
+fn check_version(wire: &Mount, version: ApiVersion) -> Result<(), Failure> {
+    let subpath = wire.volume_options.as_ref().is_some_and(|options| !options.subpath.is_empty());
+    if subpath && version < ApiVersion(45) {
+        return Err(Failure::invalid("VolumeOptions.Subpath needs API v1.45 or newer"));
+    }
+    if wire.kind == "image" && version < ApiVersion(48) {
+        return Err(Failure::invalid("Mount type \"Image\" needs API v1.48 or newer"));
+    }
+    Ok(())
 }
 
 fn check_target(kind: &str, target: &str) -> Result<(), Failure> {

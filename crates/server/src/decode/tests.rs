@@ -157,17 +157,41 @@ fn wrong_process_settings_are_refused_in_dockers_words() {
 #[test]
 fn what_is_not_offered_is_refused_and_not_ignored() {
     for (json, option) in [
-        (r#"{"HostConfig":{"Mounts":[{"Type":"image","Source":"a","Target":"/a"}]}}"#, "mount type \"image\""),
-        (
-            r#"{"HostConfig":{"Mounts":[{"Type":"volume","Source":"a","Target":"/a","VolumeOptions":{"Subpath":"x"}}]}}"#,
-            "VolumeOptions.Subpath",
-        ),
+        (r#"{"HostConfig":{"Mounts":[{"Type":"cluster","Source":"a","Target":"/a"}]}}"#, "mount type \"cluster\""),
         (r#"{"HostConfig":{"CpuPercent":5}}"#, "HostConfig.CpuPercent"),
     ] {
         assert_eq!(refusal(json), (501, format!("{option} is not supported by this engine yet")), "{json}");
     }
     let off = decode_at(51, r#"{"Healthcheck":{"Test":["NONE"]}}"#).unwrap().0.config.healthcheck;
     assert_eq!(off.map(|check| check.test), Some(vec!["NONE".to_owned()]));
+}
+
+#[test]
+fn parts_of_volumes_and_images_stay_inside() {
+    let volume = |subpath: &str| {
+        format!(
+            r#"{{"HostConfig":{{"Mounts":[{{"Type":"volume","Source":"a","Target":"/a","VolumeOptions":{{"Subpath":"{subpath}"}}}}]}}}}"#
+        )
+    };
+    let image = r#"{"HostConfig":{"Mounts":[{"Type":"image","Source":"a","Target":"/a"}]}}"#;
+    assert!(decode_at(48, image).is_ok() && decode_at(45, &volume("a/../b/./c")).is_ok());
+    for (minor, json, message) in [
+        (47, image.to_owned(), "Mount type \"Image\" needs API v1.48 or newer"),
+        (44, volume("x"), "VolumeOptions.Subpath needs API v1.45 or newer"),
+        (
+            51,
+            volume("a/../../b"),
+            "invalid mount config for type \"volume\": subpath must be a relative path within the volume",
+        ),
+        (
+            51,
+            volume("/a"),
+            "invalid mount config for type \"volume\": subpath must be a relative path within the volume",
+        ),
+    ] {
+        let refused = decode_at(minor, &json).map(drop).map_err(|failure| failure.message);
+        assert_eq!(refused, Err(message.to_owned()), "{json}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The host side of a container.
 
 use api::ApiVersion;
-use api::container::{self as wire, BindOptions, TmpfsOptions, VolumeOptions};
+use api::container::{self as wire, BindOptions, ImageOptions, TmpfsOptions, VolumeDriver, VolumeOptions};
 use engine::model::{
     BindMount, HostConfig, MountRequest, MountRequestKind, NamespaceMode, NetworkMode, PortBindingRequest,
     RestartPolicy, ThrottleDevice,
@@ -187,8 +187,16 @@ fn mount(request: &MountRequest) -> wire::Mount {
             encoded.volume_options = or_null(VolumeOptions {
                 no_copy: request.no_copy,
                 labels: request.labels.clone(),
-                ..VolumeOptions::default()
+                subpath: request.subpath.clone(),
+                driver_config: or_null(VolumeDriver {
+                    name: request.driver.clone(),
+                    options: request.driver_options.clone(),
+                }),
             });
+        }
+        MountRequestKind::Image => {
+            "image".clone_into(&mut encoded.kind);
+            encoded.image_options = or_null(ImageOptions { subpath: request.subpath.clone() });
         }
         MountRequestKind::Tmpfs => {
             "tmpfs".clone_into(&mut encoded.kind);

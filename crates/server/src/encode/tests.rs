@@ -73,6 +73,8 @@ fn bind_point(destination: &str, mode: &str) -> MountPoint {
         anonymous: false,
         copy_up: false,
         options: Vec::new(),
+        subpath: String::new(),
+        image: None,
     }
 }
 
@@ -109,6 +111,9 @@ fn host() -> HostConfig {
             create_source: false,
             no_copy: false,
             labels: BTreeMap::new(),
+            subpath: String::new(),
+            driver: String::new(),
+            driver_options: BTreeMap::new(),
             tmpfs_size: 0,
             tmpfs_mode: 0,
             tmpfs_options: Vec::new(),

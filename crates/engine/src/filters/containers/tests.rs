@@ -46,6 +46,8 @@ fn container() -> ContainerSummary {
             anonymous: false,
             copy_up: true,
             options: Vec::new(),
+            subpath: String::new(),
+            image: None,
         }],
         driver: "overlay2".to_owned(),
         platform: Platform::host(),
