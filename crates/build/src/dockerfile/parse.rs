@@ -55,6 +55,9 @@ pub struct EmptyContinuation {
     pub text: String,
 }
 
+/// A text of comments only.
+const NOTHING: &str = "file with no instructions";
+
 /// A text with its lines, for errors.
 struct Parser<'a> {
     file: &'a str,
@@ -83,7 +86,7 @@ impl Dockerfile {
         }
         let Lines { directives, escape, lines } = parser.lines()?;
         if lines.is_empty() {
-            return Err(parser.whole(ErrorStage::Syntax, "file with no instructions".to_owned()));
+            return Err(parser.whole(ErrorStage::Syntax, NOTHING.to_owned()));
         }
         let empty = lines.iter().filter(|line| line.logical.empty_continuation);
         let empty_continuations = empty
@@ -136,6 +139,9 @@ pub fn steps(text: &str, admit: impl Fn(&str) -> Result<(), String>) -> Result<V
     let refused = |line: &Line, message: String| parser.error(ErrorStage::Instruction, message, line.logical.range());
     let mut steps = Vec::new();
     let lines = parser.lines()?.lines;
+    if lines.is_empty() {
+        return Err(parser.whole(ErrorStage::Syntax, NOTHING.to_owned()));
+    }
     for line in &lines {
         admit(&line.word.to_lowercase()).map_err(|message| refused(line, message))?;
     }

@@ -382,6 +382,7 @@ fn steps_outside_a_build() {
         Err("run is not a valid change command".into())
     );
     assert!(steps("FROM x", |_| Ok(())).is_err());
+    assert_eq!(steps("# x", |_| Ok(())).map_err(|error| error.message), Err("file with no instructions".into()));
 }
 
 proptest! {

@@ -40,7 +40,7 @@ pub fn instruction<V: Variables + ?Sized>(
         Instruction::Env(pairs) => Instruction::Env(hand.each(pairs, Hand::pair)?),
         Instruction::Label(pairs) => Instruction::Label(hand.each(pairs, Hand::pair)?),
         // The only one where a value may become several words.
-        Instruction::Expose(ports) => Instruction::Expose(hand.each(ports, Hand::words)?.concat()),
+        Instruction::Expose(ports) => Instruction::Expose(hand.each(ports, |hand, port| hand.words(port))?.concat()),
         Instruction::Stopsignal(text) => Instruction::Stopsignal(hand.word(text)?),
         Instruction::User(text) => Instruction::User(hand.word(text)?),
         Instruction::Volume(paths) => Instruction::Volume(hand.each(paths, |hand, path| hand.word(path))?),
@@ -105,7 +105,7 @@ impl<'a, V: Variables + ?Sized> Hand<'a, V> {
         self.expand(self.lexer, text).map(|(text, _)| text)
     }
 
-    fn words(&mut self, text: &String) -> Result<Vec<String>, Error> {
+    fn words(&mut self, text: &str) -> Result<Vec<String>, Error> {
         self.expand(self.lexer, text).map(|(_, words)| words)
     }
 

@@ -1,145 +1,115 @@
 //! `--change`: single Dockerfile instructions that edit an image's configuration.
 
+use std::time::Duration;
+
+use build::config::{Config, Healthcheck};
+use build::dockerfile::steps;
+use build::expand::{Arguments, Globals, Scope, instruction};
 use serde_json::Value;
-use store::{ContainerConfig, Healthcheck};
-use types::Signal;
+use store::ContainerConfig;
 
 use crate::error::{Error, Invalid};
-use crate::model::PortKey;
 
-/// Applies instructions in order.
+/// The instructions that change a configuration and nothing else.
+const WORDS: [&str; 11] = [
+    "cmd",
+    "entrypoint",
+    "env",
+    "expose",
+    "healthcheck",
+    "label",
+    "onbuild",
+    "stopsignal",
+    "user",
+    "volume",
+    "workdir",
+];
+
+/// Applies instructions in order; the configuration is as it was when one is wrong.
 ///
 /// # Errors
 /// [`Invalid::Change`] with Docker's words.
 pub fn apply_changes(lines: &[String], config: &mut ContainerConfig) -> Result<(), Error> {
-    lines.iter().try_for_each(|line| apply(line.trim(), config))
-}
-
-fn apply(line: &str, config: &mut ContainerConfig) -> Result<(), Error> {
-    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let (word, rest) = (word.to_ascii_uppercase(), rest.trim());
-    if rest.is_empty() {
-        return Err(refused(format!("{word} requires at least one argument")));
+    if lines.is_empty() {
+        return Ok(());
     }
-    match word.as_str() {
-        "CMD" => config.cmd = Some(command(rest)),
-        "ENTRYPOINT" => {
-            config.entrypoint = Some(command(rest));
-            // As in a Dockerfile: a new entrypoint does not go with an old command.
-            config.cmd = None;
-        }
-        "ENV" => pairs(&word, rest)?.into_iter().for_each(|(name, value)| set_variable(&mut config.env, &name, &value)),
-        "LABEL" => config.labels.extend(pairs(&word, rest)?),
-        "EXPOSE" => {
-            for port in rest.split_whitespace() {
-                let port: PortKey = port.parse().map_err(|port| refused(format!("invalid containerPort: {port}")))?;
-                config.exposed_ports.insert(port.to_string(), empty());
-            }
-        }
-        "VOLUME" => {
-            let paths = json(rest).unwrap_or_else(|| rest.split_whitespace().map(str::to_owned).collect());
-            config.volumes.extend(paths.into_iter().map(|path| (path, empty())));
-        }
-        "USER" => rest.clone_into(&mut config.user),
-        "WORKDIR" => config.working_dir = working_directory(&config.working_dir, rest),
-        "ONBUILD" => config.on_build.push(rest.to_owned()),
-        "STOPSIGNAL" => {
-            let _: Signal = rest.parse().map_err(|error: types::InvalidSignal| refused(error.to_string()))?;
-            config.stop_signal = Some(rest.to_owned());
-        }
-        "HEALTHCHECK" => config.healthcheck = Some(health(rest)?),
-        "FROM" | "RUN" | "COPY" | "ADD" | "ARG" | "SHELL" | "MAINTAINER" => {
-            return Err(refused(format!("{} is not a valid change command", word.to_ascii_lowercase())));
-        }
-        _ => return Err(refused(format!("{} is not a valid change command", word.to_ascii_lowercase()))),
+    let admit = |word: &str| {
+        if WORDS.contains(&word) { Ok(()) } else { Err(format!("{word} is not a valid change command")) }
+    };
+    let refused = |text: String| Invalid::Change(text);
+    // A here-document would need lines that a change does not have.
+    let steps = steps(&lines.join("\n"), admit).map_err(|error| refused(error.message))?;
+    let (globals, arguments) = (Globals::default(), Arguments::default());
+    let mut changed = decoded(config);
+    for step in steps {
+        let scope = Scope { env: &changed.env, arguments: &arguments, globals: &globals };
+        let found = instruction(&step.instruction, '\\', &scope).map_err(|error| refused(error.to_string()))?;
+        changed.apply(&found.value).map_err(|error| refused(error.to_string()))?;
     }
+    encode(changed, config);
     Ok(())
 }
 
-fn refused(text: String) -> Error {
-    Invalid::Change(text).into()
-}
-
-fn empty() -> Value {
-    Value::Object(serde_json::Map::new())
-}
-
-/// The JSON form, or the shell form.
-fn command(rest: &str) -> Vec<String> {
-    json(rest).unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned(), rest.to_owned()])
-}
-
-fn json(rest: &str) -> Option<Vec<String>> {
-    serde_json::from_str(rest).ok()
-}
-
-fn set_variable(env: &mut Vec<String>, name: &str, value: &str) {
-    let entry = format!("{name}={value}");
-    match env.iter().position(|variable| variable.split('=').next() == Some(name)) {
-        Some(at) => env[at] = entry,
-        None => env.push(entry),
+/// What instructions change of a configuration.
+pub fn decoded(config: &ContainerConfig) -> Config {
+    Config {
+        user: config.user.clone(),
+        env: config.env.clone(),
+        exposed_ports: config.exposed_ports.keys().cloned().collect(),
+        volumes: config.volumes.keys().cloned().collect(),
+        working_dir: config.working_dir.clone(),
+        entrypoint: config.entrypoint.clone(),
+        cmd: config.cmd.clone(),
+        labels: config.labels.clone().into_iter().collect(),
+        stop_signal: config.stop_signal.clone(),
+        healthcheck: config.healthcheck.as_ref().map(|check| Healthcheck {
+            test: check.test.clone(),
+            interval: duration(check.interval),
+            timeout: duration(check.timeout),
+            start_period: duration(check.start_period),
+            start_interval: duration(check.start_interval),
+            retries: u32::try_from(check.retries).ok().filter(|retries| *retries > 0),
+        }),
+        shell: config.shell.clone(),
+        on_build: config.on_build.clone(),
+        ..Config::default()
     }
 }
 
-fn working_directory(before: &str, path: &str) -> String {
-    if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", before.trim_end_matches('/')) }
+/// Puts the changed part back; what instructions do not know stays, and so does the order of keys.
+pub fn encode(changed: Config, config: &mut ContainerConfig) {
+    let empty = || Value::Object(serde_json::Map::new());
+    config.user = changed.user;
+    config.env = changed.env;
+    for port in changed.exposed_ports {
+        config.exposed_ports.entry(port).or_insert_with(empty);
+    }
+    for path in changed.volumes {
+        config.volumes.entry(path).or_insert_with(empty);
+    }
+    config.working_dir = changed.working_dir;
+    config.entrypoint = changed.entrypoint;
+    config.cmd = changed.cmd;
+    config.labels.extend(changed.labels);
+    config.stop_signal = changed.stop_signal;
+    config.healthcheck = changed.healthcheck.map(|check| store::Healthcheck {
+        test: check.test,
+        interval: nanoseconds(check.interval),
+        timeout: nanoseconds(check.timeout),
+        start_period: nanoseconds(check.start_period),
+        start_interval: nanoseconds(check.start_interval),
+        retries: check.retries.unwrap_or_default().into(),
+    });
+    config.shell = changed.shell;
+    config.on_build = changed.on_build;
 }
 
-/// `CMD command` or `NONE`; the options of a Dockerfile are not taken here.
-fn health(rest: &str) -> Result<Healthcheck, Error> {
-    let test = match rest.split_once(char::is_whitespace) {
-        None if rest.eq_ignore_ascii_case("none") => vec!["NONE".to_owned()],
-        Some((word, line)) if word.eq_ignore_ascii_case("cmd") => match json(line.trim()) {
-            Some(words) => std::iter::once("CMD".to_owned()).chain(words).collect(),
-            None => vec!["CMD-SHELL".to_owned(), line.trim().to_owned()],
-        },
-        _ => return Err(refused(format!("Unknown type {rest:?} in HEALTHCHECK (try CMD)"))),
-    };
-    Ok(Healthcheck { test, ..Healthcheck::default() })
+fn duration(nanoseconds: i64) -> Option<Duration> {
+    u64::try_from(nanoseconds).ok().filter(|time| *time > 0).map(Duration::from_nanos)
 }
 
-/// `NAME=value NAME2="a b"`, or the old form `NAME the rest`.
-fn pairs(word: &str, rest: &str) -> Result<Vec<(String, String)>, Error> {
-    let malformed = || refused(format!("Syntax error - can't find = in {rest:?}. Must be of the form: name=value"));
-    let first = rest.split_whitespace().next().unwrap_or_default();
-    if !first.contains('=') {
-        let (name, value) = rest.split_once(char::is_whitespace).ok_or_else(malformed)?;
-        if word == "LABEL" && value.contains('=') {
-            return Err(malformed());
-        }
-        return Ok(vec![(name.to_owned(), value.trim().to_owned())]);
-    }
-    let words = words(rest);
-    words
-        .iter()
-        .map(|pair| pair.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned())).ok_or_else(malformed))
-        .collect()
-}
-
-/// Splits at white space outside quotes and takes quotes and backslashes away.
-fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            ('\\', None | Some('"')) => word.extend(letters.next()),
-            ('"' | '\'', None) => quote = Some(letter),
-            (letter, Some(open)) if letter == open => quote = None,
-            (letter, None) if letter.is_whitespace() => {
-                if begun {
-                    words.push(std::mem::take(&mut word));
-                }
-                begun = false;
-                continue;
-            }
-            (letter, _) => word.push(letter),
-        }
-        begun = true;
-    }
-    if begun {
-        words.push(word);
-    }
-    words
+fn nanoseconds(time: Option<Duration>) -> i64 {
+    time.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -148,7 +118,7 @@ mod tests {
 
     fn changed(lines: &[&str]) -> Result<ContainerConfig, String> {
         let lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
-        let mut config = ContainerConfig::default();
+        let mut config = ContainerConfig { cmd: Some(vec!["base".to_owned()]), ..ContainerConfig::default() };
         apply_changes(&lines, &mut config).map(|()| config).map_err(|error| error.to_string())
     }
 
@@ -158,25 +128,54 @@ mod tests {
             "CMD [\"sh\"]",
             "env A=1 B=\"two words\"",
             "ENV A changed",
+            "ENV C=$A-${D:-d}",
             "EXPOSE 80 53/udp",
             "VOLUME [\"/data\"]",
             "WORKDIR /srv",
             "WORKDIR app",
             "LABEL a.b=c",
+            "HEALTHCHECK --interval=2s --retries=3 CMD probe $A",
         ])
         .expect("valid");
         assert_eq!(config.cmd, Some(vec!["sh".to_owned()]));
-        assert_eq!(config.env, ["A=changed", "B=two words"]);
-        assert_eq!(config.exposed_ports.keys().collect::<Vec<_>>(), ["80/tcp", "53/udp"]);
+        assert_eq!(config.env, ["A=changed", "B=two words", "C=changed-d"]);
+        assert_eq!(config.exposed_ports.keys().collect::<Vec<_>>(), ["53/udp", "80/tcp"]);
         assert_eq!((config.working_dir.as_str(), config.volumes.contains_key("/data")), ("/srv/app", true));
         assert_eq!(config.labels["a.b"], "c");
+        let check = config.healthcheck.expect("a health check");
+        assert_eq!(
+            (check.test, check.interval, check.retries),
+            (vec!["CMD-SHELL".to_owned(), "probe $A".to_owned()], 2_000_000_000, 3)
+        );
     }
 
     #[test]
-    fn shell_form_and_refusals() {
-        assert_eq!(changed(&["ENTRYPOINT run it"]).map(|c| c.entrypoint.map(|e| e.len())), Ok(Some(3)));
-        assert_eq!(changed(&["RUN x"]).err().as_deref(), Some("run is not a valid change command"));
-        assert_eq!(changed(&["NOPE x"]).err().as_deref(), Some("nope is not a valid change command"));
-        assert!(changed(&["ENV A"]).is_err() && changed(&["CMD"]).is_err());
+    fn an_entrypoint_leaves_a_command_of_the_same_changes() {
+        let words = |lines: &[&str]| changed(lines).map(|config| (config.entrypoint.map(|e| e.len()), config.cmd));
+        let own = Some(vec!["/bin/sh".to_owned(), "-c".to_owned(), "x".to_owned()]);
+        assert_eq!(words(&["CMD x", "ENTRYPOINT run it"]), Ok((Some(3), own)));
+        assert_eq!(words(&["ENTRYPOINT [\"x\"]"]), Ok((Some(1), None)));
+    }
+
+    /// As Debian's dockerd answers.
+    #[test]
+    fn refusals() {
+        for (line, message) in [
+            ("RUN x", "run is not a valid change command"),
+            ("NOPE x", "nope is not a valid change command"),
+            ("ARG x", "arg is not a valid change command"),
+            ("", "file with no instructions"),
+            ("ENV", "ENV requires at least one argument"),
+            ("ENV A", "ENV must have two arguments"),
+            ("EXPOSE foo", "invalid containerPort: foo"),
+            ("HEALTHCHECK FOO", "Unknown type \"FOO\" in HEALTHCHECK (try CMD)"),
+            ("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"),
+            ("USER", "USER requires exactly one argument"),
+            ("STOPSIGNAL FOO", "invalid signal: FOO"),
+            ("LABEL a=${b:?no}", "failed to process \"${b:?no}\": b: no"),
+        ] {
+            assert_eq!(changed(&["CMD y", line][usize::from(line.is_empty())..]), Err(message.to_owned()), "{line}");
+        }
+        assert_eq!(changed(&[]).map(|config| config.cmd), Ok(Some(vec!["base".to_owned()])));
     }
 }
