@@ -3,6 +3,7 @@
 //! A text becomes a [`Dockerfile`] of stages and steps ([`dockerfile`]); variables are put in with [`expand`]; what
 //! comes of it is carried out by others.
 
+pub mod check;
 pub mod config;
 pub mod dockerfile;
 pub mod expand;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::dockerfile::Healthcheck;
 pub use ports::exposed;
+pub(crate) use ports::parts as port_parts;
 
 /// The shell of images that name none.
 pub const SHELL: [&str; 2] = ["/bin/sh", "-c"];

@@ -3,6 +3,7 @@
 mod directive;
 mod error;
 mod flags;
+mod graph;
 mod heredoc;
 mod instruction;
 mod interpret;

@@ -114,6 +114,16 @@ impl MountFlag {
         Ok(())
     }
 
+    /// The stage or image it comes from.
+    pub(super) fn from(&self) -> Option<String> {
+        let fields = fields(&self.0).ok()?;
+        let value = |field: &String| {
+            let (key, value) = field.split_once('=')?;
+            key.eq_ignore_ascii_case("from").then(|| value.to_owned())
+        };
+        fields.iter().find_map(value)
+    }
+
     /// The mount, its values passed through `expand`.
     ///
     /// # Errors

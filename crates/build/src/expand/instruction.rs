@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, Lexer, Variables};
-use crate::dockerfile::{Add, Argument, Copy, Files, From, Heredoc, Instruction, Pair, Run, RunMount, Source};
+use super::{Error, Globals, Lexer, Variables};
+use crate::dockerfile::{
+    Add, Argument, Copy, Dockerfile, Files, From, Heredoc, Instruction, Pair, Run, RunMount, Source, Step,
+};
 
 /// An instruction with values in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,10 +73,30 @@ pub fn from<V: Variables + ?Sized>(from: &From, escape: char, variables: &V) -> 
 ///
 /// # Errors
 /// A message: Docker's for a wrong key or value of a mount, or that of [`Error`].
-pub fn mounts<V: Variables + ?Sized>(run: &Run, escape: char, variables: &V) -> Result<Vec<RunMount>, String> {
+pub fn mounts<V: Variables + ?Sized>(
+    run: &Run,
+    escape: char,
+    variables: &V,
+) -> Result<Expansion<Vec<RunMount>>, String> {
     let mut hand = Hand::new(escape, variables);
     let mut word = |text: &str| hand.word(text).map_err(|error| error.to_string());
-    run.mounts.iter().map(|mount| mount.resolve(&mut word)).collect()
+    let mounts: Result<Vec<_>, String> = run.mounts.iter().map(|mount| mount.resolve(&mut word)).collect();
+    Ok(hand.done(mounts?))
+}
+
+/// Declares what a file's `ARG`s before its first stage declare, each with the values of those before it.
+///
+/// # Errors
+/// As [`instruction`], with the step it is about.
+pub fn declare<'a>(file: &'a Dockerfile, globals: &mut Globals) -> Result<(), (&'a Step<Vec<Argument>>, Error)> {
+    for step in &file.global_args {
+        for argument in &step.instruction {
+            let mut hand = Hand::new(file.escape, globals);
+            let value = hand.option(argument.value.as_deref()).map_err(|error| (step, error))?;
+            globals.declare(&Argument { value, ..argument.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Expands one word after the other and remembers what they used.

@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use instruction::{Expansion, from, instruction, mounts};
+pub use instruction::{Expansion, declare, from, instruction, mounts};
 pub use lexer::{Lexer, Reason};
 pub use scope::{Arguments, Globals, Scope};
 

@@ -77,9 +77,15 @@ impl Globals {
         self.declared.insert(argument.name.clone(), argument.value.clone());
     }
 
-    /// Names that were declared here.
-    pub fn declared(&self) -> impl Iterator<Item = &str> {
-        self.declared.keys().map(String::as_str)
+    /// Names that a `FROM` may use: those declared here, and those of the platforms.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.declared.keys().chain(self.automatic.keys()).map(String::as_str)
+    }
+
+    /// The same build without any given values.
+    #[must_use]
+    pub fn defaults(&self) -> Self {
+        Self { given: BTreeMap::new(), ..self.clone() }
     }
 
     /// Values given for names that nobody declared, sorted: Docker warns of them.
