@@ -83,6 +83,7 @@ pub enum Operation {
     PluginList,
     /// Any question about one plugin: there are none.
     PluginOther,
+    Build,
     BuildPrune,
     /// Part of a swarm, which this engine never joins: 503.
     Swarm,
@@ -174,7 +175,7 @@ pub const ROUTES: &[Route] = &[
     row(Delete, "/images/{name*}",               O::ImageRemove),
     since(30, Get, "/distribution/{name*}/json", O::Distribution),
     row(Post,   "/auth",                         O::Auth),
-    row(Post,   "/build",                        O::Unsupported),
+    row(Post,   "/build",                        O::Build),
     since(31, Post, "/build/prune",              O::BuildPrune),
     since(39, Post, "/build/cancel",             O::Unsupported),
     since(31, Post, "/session",                  O::Unsupported),

@@ -9,6 +9,7 @@ pub mod dockerfile;
 pub mod expand;
 pub mod ignore;
 pub mod path;
+pub mod solve;
 mod suggest;
 
 pub use dockerfile::{Dockerfile, Instruction, Stage, Step};

@@ -154,6 +154,21 @@ pub enum Error {
     /// A failure that several clients are told.
     #[error(transparent)]
     Shared(std::sync::Arc<Self>),
+    /// A Dockerfile that cannot be understood.
+    #[error(transparent)]
+    Dockerfile(#[from] build::dockerfile::Error),
+    /// A build that cannot begin.
+    #[error("{0}")]
+    BuildRequest(String),
+    /// What a build is to be made from cannot be had.
+    #[error("{0}")]
+    BuildContext(String),
+    /// A build that failed on its way.
+    #[error(transparent)]
+    Build(Box<build::solve::Failure<Self>>),
+    /// A step of a build that copies files.
+    #[error("{0}")]
+    BuildFiles(String),
     /// A filter that is none.
     #[error(transparent)]
     Filter(#[from] crate::filters::InvalidFilter),
@@ -473,6 +488,8 @@ impl Kind for Error {
             | Self::InvalidName(_)
             | Self::SameName
             | Self::NoCommand
+            | Self::Dockerfile(_)
+            | Self::BuildRequest(_)
             | Self::Invalid(_)
             | Self::Reference(_) => ErrorKind::InvalidParameter,
             Self::EndpointExists { .. } => ErrorKind::Forbidden,
@@ -490,6 +507,7 @@ impl Kind for Error {
             Self::Shared(error) => error.kind(),
             Self::Filter(error) => error.kind(),
             Self::ShuttingDown => ErrorKind::Unavailable,
+            Self::Build(_) | Self::BuildFiles(_) | Self::BuildContext(_) => ErrorKind::System,
             Self::NotConnected { .. }
             | Self::LogDriver(_)
             | Self::MonitorGone(_)

@@ -6,6 +6,7 @@
 mod archive;
 mod attach;
 mod attachments;
+mod build;
 mod cdi;
 mod config;
 mod container;
@@ -46,8 +47,12 @@ mod undo;
 mod update;
 mod volumes;
 
+pub use ::build::solve::{
+    Event as StepEvent, Failure as BuildFailure, Options as BuildOptions, Stream as OutputStream,
+};
 pub use archive::{Archive, PutArchive};
 pub use attach::{AttachRequest, LogQuery, LogStream};
+pub use build::{BuildContext, BuildEvent, BuildRequest, BuildSteps};
 pub use config::{ContainerDefaults, EngineConfig, LiveConfig, Proxies, Remap};
 pub use create::Created;
 pub use disk_usage::{DiskUsage, DiskUsageQuery, VolumeUsage};

@@ -14,6 +14,7 @@ use crate::container::{Command, Container, MonitorLink, RunEnd, StartKind, Statu
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::health;
+use crate::lifecycle::RemoveContainer;
 use crate::model::{ContainerSpec, ContainerState, ExitInfo, HealthStatus};
 use crate::paths::{DRAFT, Paths};
 use crate::records;
@@ -157,7 +158,7 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
         status.name = id.to_string();
     }
     let policy = status.overrides.as_ref().map_or(spec.host.restart_policy, |overrides| overrides.restart_policy);
-    let auto_remove = spec.host.auto_remove;
+    let (auto_remove, build_step) = (spec.host.auto_remove, spec.build_step);
     let mut link = None;
     match run {
         Run::None => {}
@@ -189,6 +190,9 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
     let wanted = pending || at_daemon_start(policy, status.stopped_by_user, failed, status.restart_count);
     let start = !alive && ran && wanted;
     let container = engine.adopt(Arc::new(spec), status, link);
+    if build_step {
+        return remove_build_step(engine, &container);
+    }
     if alive {
         reopen_resolver(engine, &container);
     }
@@ -205,6 +209,18 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
             }
         });
     }
+}
+
+/// A step's container is of no use without its build, which has ended with the earlier daemon.
+fn remove_build_step(engine: &Arc<Engine>, container: &Container) {
+    let (engine, id) = (Arc::clone(engine), container.spec.id.clone());
+    tokio::spawn(async move {
+        let options = RemoveContainer { volumes: true, force: true };
+        if let Err(error) = engine.remove(id.as_str(), options).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(container = id.as_str(), error, "the container of an interrupted build is still there");
+        }
+    });
 }
 
 /// Thaws what a killed daemon froze for a moment of its own.

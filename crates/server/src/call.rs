@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::body::RequestBody;
 use crate::failure::Failure;
+use crate::peer::Peer;
 use crate::query::Query;
 
 /// No request of the API takes more bytes to describe. Streams (archives, images) are read piece by piece instead.
@@ -33,6 +34,8 @@ pub struct Call {
     pub body: RequestBody,
     /// How to take the connection over; `None` when it cannot be.
     pub upgrade: Option<OnUpgrade>,
+    /// The client; `None` when it cannot be watched.
+    pub peer: Option<Peer>,
 }
 
 impl Call {

@@ -12,6 +12,7 @@ mod failure;
 mod handlers;
 mod hijack;
 mod listen;
+mod peer;
 mod query;
 mod respond;
 mod router;

@@ -14,9 +14,10 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers::{
-    archive, attach, commit, containers, disk_usage, exec, images, networks, plugins, prune, registry, stats, system,
-    volumes,
+    archive, attach, build, commit, containers, disk_usage, exec, images, networks, plugins, prune, registry, stats,
+    system, volumes,
 };
+use crate::peer::Peer;
 use crate::query::{self, Query};
 use crate::respond::{self, Outcome};
 
@@ -117,6 +118,7 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::NetworkPrune     => Box::pin(prune::networks(call)),
         O::PluginList       => Box::pin(plugins::list(call)),
         O::PluginOther      => Box::pin(plugins::other(call)),
+        O::Build            => Box::pin(build::build(call)),
         O::BuildPrune       => Box::pin(prune::build_cache(call)),
         // Refused when the request was routed.
         O::Swarm | O::SwarmLeave | O::Checkpoint | O::Unsupported => Box::pin(async { Err(not_found()) }),
@@ -132,18 +134,20 @@ struct Routed {
     headers: HeaderMap,
     body: RequestBody,
     upgrade: Option<OnUpgrade>,
+    peer: Option<Peer>,
 }
 
 impl Routed {
     fn call(self, engine: Arc<Engine>) -> Call {
-        let Self { version, name, query, headers, body, upgrade, .. } = self;
-        Call { engine, version, name, query, headers, body, upgrade }
+        let Self { version, name, query, headers, body, upgrade, peer, .. } = self;
+        Call { engine, version, name, query, headers, body, upgrade, peer }
     }
 }
 
 /// Finds the route and refuses what needs no engine to be refused.
 fn route(mut request: Request<RequestBody>) -> Result<Routed, Failure> {
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+    let peer = request.extensions_mut().remove::<Peer>();
     let (head, body) = request.into_parts();
     let method = match head.method {
         hyper::Method::GET => Method::Get,
@@ -170,6 +174,7 @@ fn route(mut request: Request<RequestBody>) -> Result<Routed, Failure> {
         headers: head.headers,
         body,
         upgrade,
+        peer,
     })
 }
 
@@ -216,7 +221,12 @@ mod tests {
                 503,
                 "{\"message\":\"This node is not a swarm manager. Use \\\"docker swarm init\\\" or \\\"docker swarm join\\\" to connect this node to swarm and try again.\"}\n",
             ),
-            ("POST", "/v1.41/build", 501, "{\"message\":\"POST /build is not supported by this engine yet\"}\n"),
+            (
+                "POST",
+                "/v1.41/build/cancel",
+                501,
+                "{\"message\":\"POST /build/cancel is not supported by this engine yet\"}\n",
+            ),
         ] {
             assert_eq!(refusal(method, uri).await, (status, body.to_owned()), "{method} {uri}");
         }

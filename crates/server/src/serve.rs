@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::body::RequestBody;
 use crate::hijack::Socket;
 use crate::listen::{Accepted, Access, BindError, Listen, Listener};
+use crate::peer::Peer;
 use crate::router;
 use crate::tolerant::Tolerant;
 
@@ -142,8 +143,12 @@ async fn refuse(mut socket: Socket, _place: OwnedSemaphorePermit) {
 }
 
 async fn connection(socket: Tolerant, engine: Arc<Engine>, mut ended: watch::Receiver<()>) {
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+    let peer = Peer::of(&socket);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let engine = Arc::clone(&engine);
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
+        }
         async move { Ok::<_, Infallible>(router::handle(&engine, request.map(RequestBody::Incoming)).await) }
     });
     let connection = http1::Builder::new()

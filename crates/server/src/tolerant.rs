@@ -8,6 +8,7 @@
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -133,6 +134,12 @@ impl Tolerant {
         let count = self.pending.len().min(buffer.remaining());
         buffer.put_slice(&self.pending[..count]);
         self.pending.drain(..count);
+    }
+}
+
+impl AsFd for Tolerant {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -271,25 +271,26 @@ impl Store {
             return Ok(work(root.as_fd()));
         }
         let options = format!("lowerdir={},upperdir={id}/diff,workdir={id}/work", layer.slot.lower, id = layer.slot.id);
-        self.with_overlay(&options, work)
+        // Any directory will do as a mount point; in the new namespace nobody misses what is below it.
+        self.with_overlay(&options, &self.0.paths.tmp(), work)
     }
 
-    /// Mounts an overlay with options relative to the driver's directory, where nobody else sees it.
+    /// Mounts an overlay with options relative to the driver's directory, where nobody else sees it; what is below
+    /// `point` is out of reach for the work.
     pub(crate) fn with_overlay<T: Send>(
         &self,
         options: &str,
+        point: &Path,
         work: impl FnOnce(BorrowedFd<'_>) -> T + Send,
     ) -> Result<T> {
         let layers = self.0.paths.layers();
         let failed = |source: rustix::io::Errno| Error::io("mount overlay in", layers, source);
         let options = CString::new(options).map_err(|_| failed(rustix::io::Errno::INVAL))?;
-        // Any directory will do as a mount point; in the new namespace nobody misses what is below it.
-        let point = self.0.paths.tmp();
         sys::private_mounts::with_private_mounts(|| {
             rustix::process::chdir(layers).map_err(failed)?;
-            rustix::mount::mount("overlay", &point, "overlay", MountFlags::empty(), options.as_c_str())
+            rustix::mount::mount("overlay", point, "overlay", MountFlags::empty(), options.as_c_str())
                 .map_err(failed)?;
-            let root = open_directory(&point)?;
+            let root = open_directory(point)?;
             Ok(work(root.as_fd()))
         })
         .map_err(|source| Error::io("unshare mounts for", layers, source))?

@@ -26,9 +26,11 @@ impl Store {
         match self.0.driver {
             Driver::Vfs => self.with_rootfs(container, work)?,
             // A view that cannot be written does not disturb a container that has the same layer mounted.
-            Driver::Overlay2 => {
-                self.with_overlay(&format!("lowerdir={}/diff:{}", layer.slot.id, layer.slot.lower), work)?
-            }
+            Driver::Overlay2 => self.with_overlay(
+                &format!("lowerdir={}/diff:{}", layer.slot.id, layer.slot.lower),
+                &self.0.paths.tmp(),
+                work,
+            )?,
         }
     }
 }

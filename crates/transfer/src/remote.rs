@@ -52,6 +52,12 @@ impl Remote {
         self.response.content_length()
     }
 
+    /// A header of the answer, where it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
     /// The next piece; `None` at the end.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ impl Dockerfile {
     pub fn printed_warnings(&self) -> Vec<String> {
         let found = self.empty_continuations.iter();
         let mut lines: Vec<String> =
-            found.map(|found| format!("[WARNING]: Empty continuation line found in: {}", found.text)).collect();
+            found.map(|found| format!("[WARNING]: Empty continuation line found in:\n    {}", found.text)).collect();
         if !lines.is_empty() {
             lines.push("[WARNING]: Empty continuation lines will become errors in a future release.".to_owned());
         }

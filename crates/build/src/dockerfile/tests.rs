@@ -94,7 +94,7 @@ fn lines_are_joined_as_docker_shows_them() {
     assert_eq!(
         marked.printed_warnings(),
         [
-            "[WARNING]: Empty continuation line found in: RUN a   b",
+            "[WARNING]: Empty continuation line found in:\n    RUN a   b",
             "[WARNING]: Empty continuation lines will become errors in a future release."
         ]
     );

@@ -52,6 +52,7 @@ impl Engine {
         let defaults = plan::Defaults::observe(&self.config, &self.live());
         let name = request.name.as_deref().map(names::validate).transpose()?;
         let (endpoints, platform) = (self.plan_endpoints(&request)?, request.platform.clone());
+        let build_step = request.build_step;
         let links = self.resolve_links(&request.host)?;
         let planned = plan::plan(request, &image.config, &id, &defaults)?;
         let mounts = mounts::plan(&planned.config, &planned.host, |name| self.mounts_of(name))?;
@@ -77,6 +78,7 @@ impl Engine {
             mounts,
             driver: self.store.driver_name().to_owned(),
             platform: platform.unwrap_or_else(|| image_platform(&image.config)),
+            build_step,
         });
         let status = Status { links, ..Status::created(name) };
         self.write_records(&spec, &status, &mut undo)?;

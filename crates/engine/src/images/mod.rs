@@ -50,7 +50,7 @@ pub enum ImageProgress {
 
 impl Engine {
     /// Tells that something happened to an image.
-    fn image_event(&self, action: &str, actor: &str, name: &str, image: Option<&Image>) {
+    pub(crate) fn image_event(&self, action: &str, actor: &str, name: &str, image: Option<&Image>) {
         let labels = image.map(|image| &image.config.config.labels);
         let mut attributes: BTreeMap<String, String> =
             labels.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -82,7 +82,7 @@ impl Engine {
     }
 
     /// Looks an image up by name or id, and checks that it is for that machine.
-    fn find_image_for(&self, name: &str, platform: Option<&Platform>) -> Result<Arc<Image>, store::Error> {
+    pub(crate) fn find_image_for(&self, name: &str, platform: Option<&Platform>) -> Result<Arc<Image>, store::Error> {
         let image = self.find_image(name)?;
         match platform {
             Some(platform) if !image.config.is_for(platform) => {
@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// Looks an image up by name or id.
-    fn find_image(&self, name: &str) -> Result<Arc<Image>, store::Error> {
+    pub(crate) fn find_image(&self, name: &str) -> Result<Arc<Image>, store::Error> {
         self.store.image(&self.store.resolve(name)?)
     }
 }

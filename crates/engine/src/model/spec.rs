@@ -23,6 +23,8 @@ pub struct CreateContainer {
     pub host: HostConfig,
     /// Settings by network name.
     pub endpoints: BTreeMap<String, EndpointRequest>,
+    /// It carries out a step of a build and goes with it.
+    pub build_step: bool,
 }
 
 /// What a container wants of one network.
@@ -82,4 +84,7 @@ pub struct ContainerSpec {
     pub driver: String,
     /// Platform of the image.
     pub platform: Platform,
+    /// It carries out a step of a build. A daemon that starts removes it: the build has ended with the earlier one.
+    #[serde(default)]
+    pub build_step: bool,
 }

@@ -42,7 +42,7 @@ fn split(auth: AuthConfig) -> AuthConfig {
     }
 }
 
-fn decoded(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
     let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     // Standard base64 differs in two characters only.
     GeneralPurpose::new(&URL_SAFE, lenient).decode(text.trim().replace('+', "-").replace('/', "_")).ok()

@@ -2,6 +2,7 @@
 //! machine; an option this engine does not honour is refused, never ignored.
 
 mod auth;
+mod build;
 mod config;
 mod endpoints;
 mod exec;
@@ -23,6 +24,7 @@ use crate::failure::Failure;
 use crate::query::Query;
 
 pub use auth::{credentials, registry_auth};
+pub use build::build;
 pub use config::decode as config;
 pub use endpoints::endpoint;
 pub use exec::exec_config;
@@ -57,7 +59,7 @@ pub fn create(
     let endpoints = endpoints::decode(networking, &host.network_mode, &mac, version, &mut warnings)?;
     let name = query.text("name").map(|name| name.strip_prefix('/').unwrap_or(name).to_owned());
     let platform = platform(query.text("platform"))?;
-    Ok((CreateContainer { name, platform, config, host, endpoints }, warnings))
+    Ok((CreateContainer { name, platform, config, host, endpoints, build_step: false }, warnings))
 }
 
 /// `os[/arch[/variant]]`, or an OCI platform as JSON.

@@ -49,7 +49,7 @@ pub fn error_line(failure: &Failure) -> Bytes {
     })
 }
 
-fn line(message: &Message) -> Bytes {
+pub(super) fn line(message: &Message) -> Bytes {
     // A message is texts and numbers; it always encodes.
     let mut text = serde_json::to_vec(message).unwrap_or_default();
     text.extend_from_slice(b"\r\n");

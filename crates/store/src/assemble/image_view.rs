@@ -31,7 +31,8 @@ impl Store {
         if self.0.driver == Driver::Vfs || slot.lower.is_empty() {
             return Ok(work(open(&self.0.driver.diff(&self.0.paths, &slot.id))?.as_fd()));
         }
-        self.with_overlay(&format!("lowerdir={}", slot.lower_of_child()), work)
+        // Over a directory that no work with layers needs: new ones begin in the temporary directory.
+        self.with_overlay(&format!("lowerdir={}", slot.lower_of_child()), &self.0.paths.volumes(), work)
     }
 }
 

@@ -75,3 +75,19 @@ impl Store {
         }
     }
 }
+
+/// SHA-256 of what a reader gives.
+///
+/// # Errors
+/// [`Error::Stream`].
+pub fn digest(reader: &mut dyn std::io::Read) -> Result<types::Digest> {
+    let (mut reader, hash) = crate::stream::HashingReader::new(reader);
+    drain(&mut reader).map_err(Error::Stream)?;
+    Ok(hash.digest())
+}
+
+/// SHA-256 of a text.
+#[must_use]
+pub fn digest_of_text(text: &str) -> types::Digest {
+    crate::stream::sha256(text.as_bytes())
+}

@@ -104,6 +104,14 @@ pub fn find(root: BorrowedFd<'_>, pattern: &str) -> Result<Vec<Found>> {
     found.filter(|found| !matches!(found, Err(Error::NoSuchPath))).collect()
 }
 
+/// Finds a path that [`find`] has found before.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_exact(root: BorrowedFd<'_>, path: &Path) -> Result<Found> {
+    locate(root, path)
+}
+
 fn locate(root: BorrowedFd<'_>, path: &Path) -> Result<Found> {
     let asked = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = OFlags::PATH | OFlags::CLOEXEC;
