@@ -9,6 +9,7 @@ pub mod dockerfile;
 pub mod expand;
 pub mod ignore;
 pub mod path;
+mod quote;
 pub mod solve;
 mod suggest;
 

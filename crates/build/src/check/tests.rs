@@ -164,6 +164,14 @@ fn single_instructions() {
                 "MultipleInstructionsDisallowed: Multiple CMD instructions should not be used in the same stage because only the last one will be used (line 2)",
             ],
         ),
+    ] {
+        assert_eq!(said(line), warnings, "{line}");
+    }
+}
+
+#[test]
+fn values_of_single_instructions() {
+    for (line, warnings) in [
         (
             "WORKDIR a\nWORKDIR b",
             &[

@@ -7,6 +7,7 @@ use types::format_go_duration;
 
 use super::{Config, Healthcheck};
 use crate::dockerfile::{Argument, Instruction, Pair};
+use crate::quote;
 
 /// The text behind `#(nop) `, of an instruction that has just been applied.
 pub(super) fn text(instruction: &Instruction, config: &Config) -> String {
@@ -42,7 +43,7 @@ fn argument(argument: &Argument) -> String {
 
 /// `%q` of a slice.
 fn quoted(words: Option<&[String]>) -> String {
-    let words: Vec<String> = words.unwrap_or_default().iter().map(|word| format!("{word:?}")).collect();
+    let words: Vec<String> = words.unwrap_or_default().iter().map(|word| quote::quoted(word)).collect();
     format!("[{}]", words.join(" "))
 }
 
@@ -61,17 +62,6 @@ fn health(check: &Healthcheck) -> String {
 fn letter(code: u32) -> String {
     match char::from_u32(code) {
         Some('\'') => "'\\''".to_owned(),
-        Some('\\') => "'\\\\'".to_owned(),
-        Some('\u{7}') => "'\\a'".to_owned(),
-        Some('\u{8}') => "'\\b'".to_owned(),
-        Some('\t') => "'\\t'".to_owned(),
-        Some('\n') => "'\\n'".to_owned(),
-        Some('\u{b}') => "'\\v'".to_owned(),
-        Some('\u{c}') => "'\\f'".to_owned(),
-        Some('\r') => "'\\r'".to_owned(),
-        Some(letter) if !letter.is_control() => format!("'{letter}'"),
-        Some(letter) if letter.is_ascii() => format!("'\\x{:02x}'", u32::from(letter)),
-        Some(letter) => format!("'\\u{:04x}'", u32::from(letter)),
-        None => "'\u{fffd}'".to_owned(),
+        letter => format!("'{}'", quote::escaped(letter.unwrap_or(char::REPLACEMENT_CHARACTER))),
     }
 }

@@ -4,6 +4,7 @@ use super::heredoc::Heredoc;
 use super::instruction::Pair;
 use super::lexer::{self, Json};
 use super::source::{Logical, Problem, Reader};
+use crate::quote::quoted;
 
 /// A line, split.
 pub(super) struct Line {
@@ -100,7 +101,7 @@ fn pairs(word: &str, rest: &str, escape: char) -> Result<Vec<Pair>, String> {
     }
     let pair = |word: &String| match word.split_once('=') {
         Some((name, value)) => Ok(Pair { name: name.to_owned(), value: value.to_owned(), legacy: false }),
-        None => Err(format!("Syntax error - can't find = in {word:?}. Must be of the form: name=value")),
+        None => Err(format!("Syntax error - can't find = in {}. Must be of the form: name=value", quoted(word))),
     };
     words.iter().map(pair).collect()
 }

@@ -9,6 +9,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::quote::quoted;
+
 pub use instruction::{Expansion, declare, from, instruction, mounts};
 pub use lexer::{Lexer, Reason};
 pub use scope::{Arguments, Globals, Scope};
@@ -57,7 +59,7 @@ pub struct Expanded {
 
 /// A word could not be expanded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("failed to process {word:?}: {reason}")]
+#[error("failed to process {}: {reason}", quoted(word))]
 pub struct Error {
     /// The word as it was written.
     pub word: String,
