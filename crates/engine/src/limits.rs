@@ -141,8 +141,7 @@ fn numbers(list: &str) -> Option<Vec<u32>> {
 fn drop_unknown_weights(limits: &mut Resources, warnings: &mut Vec<String>) {
     let known = || {
         ["blkio/blkio.weight", "blkio/blkio.bfq.weight"].into_iter().any(has)
-            || !has("blkio")
-                && ["gantry/io.weight", "gantry/io.bfq.weight", "system.slice/io.weight"].into_iter().any(has)
+            || !has("blkio") && crate::system::weighs_io()
     };
     if limits.blkio_weight > 0 && !known() {
         warnings.push(

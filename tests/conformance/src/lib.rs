@@ -11,6 +11,7 @@
 //! ```
 
 pub mod checks;
+pub mod engine;
 pub mod init;
 pub mod report;
 pub mod vm;

@@ -14,11 +14,27 @@ use anyhow::{Context, Result, bail, ensure};
 const QEMU: &str = "qemu-system-x86_64";
 /// Debian's name for its newest kernel for virtual machines.
 const KERNEL_PACKAGE: &str = "linux-image-cloud-amd64";
-/// Modules that the checks need and the kernel does not contain, in loading order.
-const MODULES: [&str; 3] =
-    ["kernel/fs/overlayfs/overlay.ko", "kernel/fs/configfs/configfs.ko", "kernel/drivers/block/null_blk/null_blk.ko"];
+/// Modules that the runtime's checks need and the kernel does not contain; those they depend on come with them.
+pub const RUNTIME_MODULES: &[&str] = &["overlay", "null_blk"];
+/// What the engine's checks need besides: networks and the firewall.
+pub const ENGINE_MODULES: &[&str] = &[
+    "overlay",
+    "null_blk",
+    "veth",
+    "bridge",
+    "nf_tables",
+    "nft_ct",
+    "nft_chain_nat",
+    "nft_nat",
+    "nft_masq",
+    "nft_fib_ipv4",
+    "nft_fib_inet",
+    "nf_conntrack_netlink",
+];
+/// What the kernel is told; it hands words that it does not know to process 1 as environment.
+const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 cgroup_no_v1=all mitigations=off tsc=reliable no_timer_check";
 /// Much longer than it ever takes.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(540);
 
 /// What goes into the machine.
 #[derive(Debug)]
@@ -29,6 +45,12 @@ pub struct Machine {
     pub guest: PathBuf,
     /// Other programs for `/bin`, by their file names.
     pub programs: Vec<PathBuf>,
+    /// Names of the kernel modules to load.
+    pub modules: &'static [&'static str],
+    /// What process 1 runs: `checks` or `engine`.
+    pub checks: &'static str,
+    /// Mebibytes of memory.
+    pub memory: u32,
 }
 
 /// Why the machine cannot be started here, or nothing when it can.
@@ -50,21 +72,22 @@ impl Machine {
         let kernel = self.kernel().context("getting Debian's kernel")?;
         let image = self.cache.join(format!("initramfs-{}", std::process::id()));
         fs::write(&image, self.image(&kernel)?).context("writing the initial file system")?;
-        let output = boot(&kernel.join("vmlinuz"), &image);
+        let output = self.boot(&kernel.join("vmlinuz"), &image);
         drop(fs::remove_file(&image));
         output
     }
 
-    /// Directory with `vmlinuz` and every module; downloads and unpacks the package the first time. Nothing is
+    /// Directory with `vmlinuz` and the modules; downloads and unpacks the package the first time. Nothing is
     /// installed.
     fn kernel(&self) -> Result<PathBuf> {
-        let directory = self.cache.join("kernel");
-        if files_below(&directory).is_ok_and(|files| files.len() == MODULES.len() + 1) {
+        let directory = self.cache.join(format!("kernel-{}", self.checks));
+        let list = self.modules.join("\n");
+        if fs::read_to_string(directory.join("modules.list")).is_ok_and(|text| text == list) {
             return Ok(directory);
         }
         drop(fs::remove_dir_all(&directory));
         let package = real_package()?;
-        let work = self.cache.join(format!("unpack-{}", std::process::id()));
+        let work = self.cache.join(format!("unpack-{}-{}", self.checks, std::process::id()));
         fs::create_dir_all(&work)?;
         must(
             Command::new("apt-get")
@@ -76,18 +99,14 @@ impl Machine {
         must(Command::new("dpkg-deb").arg("-x").arg(archive.context("nothing was downloaded")?).arg(&unpacked))?;
         let ready = work.join("kernel");
         fs::create_dir_all(&ready)?;
-        for path in files_below(&unpacked)? {
-            let text = path.to_string_lossy();
-            if text.contains("/boot/vmlinuz-") {
-                fs::copy(&path, ready.join("vmlinuz"))?;
-            }
-            for (number, module) in MODULES.iter().enumerate() {
-                if text.ends_with(module) {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy();
-                    fs::copy(&path, ready.join(format!("{number:02}-{name}")))?;
-                }
-            }
+        let files = files_below(&unpacked)?;
+        let image = files.iter().find(|path| path.to_string_lossy().contains("/boot/vmlinuz-"));
+        fs::copy(image.context("the package has no kernel")?, ready.join("vmlinuz"))?;
+        for (number, module) in in_loading_order(&files, self.modules)?.iter().enumerate() {
+            let name = module.file_name().unwrap_or_default().to_string_lossy();
+            fs::copy(module, ready.join(format!("{number:03}-{name}")))?;
         }
+        fs::write(ready.join("modules.list"), list)?;
         // Somebody else may have been faster: theirs is as good.
         if fs::rename(&ready, &directory).is_err() {
             ensure!(directory.join("vmlinuz").exists(), "the unpacked kernel could not be moved into place");
@@ -102,13 +121,12 @@ impl Machine {
             archive.directory(directory);
         }
         archive.console();
-        let guest = fs::read(&self.guest).context("reading the guest program")?;
+        let guest = self.program(&self.guest)?;
         archive.file("init", 0o755, &guest);
         archive.file("bin/guest", 0o755, &guest);
         for program in &self.programs {
             let name = program.file_name().context("a program without a name")?.to_string_lossy();
-            let bytes = fs::read(program).with_context(|| format!("reading {}", program.display()))?;
-            archive.file(&format!("bin/{name}"), 0o755, &bytes);
+            archive.file(&format!("bin/{name}"), 0o755, &self.program(program)?);
         }
         for path in files_below(kernel)?.iter().filter(|path| path.extension().is_some_and(|e| e == "ko")) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -116,6 +134,94 @@ impl Machine {
         }
         Ok(archive.finish())
     }
+
+    /// A program's bytes, without symbols where there is a `strip`: a debug build is several times the size, and all of
+    /// it goes through the emulated processor.
+    fn program(&self, path: &Path) -> Result<Vec<u8>> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let smaller = self.cache.join(format!("{name}-{}", std::process::id()));
+        let strip = Command::new("strip").arg("-o").arg(&smaller).arg(path).stderr(Stdio::null()).status();
+        let source = if strip.is_ok_and(|status| status.success()) { smaller.as_path() } else { path };
+        let bytes = fs::read(source).with_context(|| format!("reading {}", source.display()));
+        drop(fs::remove_file(&smaller));
+        bytes
+    }
+
+    fn boot(&self, kernel: &Path, image: &Path) -> Result<String> {
+        let mut child = Command::new(QEMU)
+            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-nodefaults", "-no-user-config"])
+            .args(["-m", &self.memory.to_string()])
+            .args(["-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"])
+            .arg("-kernel")
+            .arg(kernel)
+            .arg("-initrd")
+            .arg(image)
+            .args(["-append", &format!("{COMMAND_LINE} CHECKS={}", self.checks)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting QEMU")?;
+        let mut console = child.stdout.take().context("QEMU without output")?;
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            drop(console.read_to_end(&mut bytes));
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        let deadline = Instant::now() + PATIENCE;
+        let finished = loop {
+            if child.try_wait().context("waiting for QEMU")?.is_some() {
+                break true;
+            }
+            if Instant::now() > deadline {
+                child.kill().context("ending QEMU")?;
+                child.wait().context("waiting for QEMU")?;
+                break false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let output = reader.join().unwrap_or_default();
+        if !finished {
+            bail!("the machine did not finish within {PATIENCE:?}; its console:\n{output}");
+        }
+        Ok(output)
+    }
+}
+
+/// The modules asked for and those that they need, each behind what it needs.
+fn in_loading_order(files: &[PathBuf], wanted: &[&str]) -> Result<Vec<PathBuf>> {
+    let find = |name: &str| {
+        // A module's file may be written with either sign.
+        files.iter().find(|path| {
+            let stem = path.file_name().unwrap_or_default().to_string_lossy().replace('-', "_");
+            stem.strip_suffix(".ko") == Some(name)
+        })
+    };
+    let mut ordered: Vec<PathBuf> = Vec::new();
+    let mut waiting: Vec<(String, bool)> = wanted.iter().rev().map(|name| ((*name).to_owned(), false)).collect();
+    while let Some((name, visited)) = waiting.pop() {
+        // What is no file is a part of the kernel.
+        let Some(path) = find(&name) else { continue };
+        if ordered.contains(path) {
+            continue;
+        }
+        if visited {
+            ordered.push(path.clone());
+            continue;
+        }
+        waiting.push((name, true));
+        waiting.extend(needs(&fs::read(path)?).into_iter().map(|name| (name, false)));
+    }
+    Ok(ordered)
+}
+
+/// `depends=` of a module's own description.
+fn needs(module: &[u8]) -> Vec<String> {
+    const KEY: &[u8] = b"\0depends=";
+    let Some(start) = module.windows(KEY.len()).position(|window| window == KEY) else { return Vec::new() };
+    let value = module[start + KEY.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = String::from_utf8_lossy(value);
+    text.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
 }
 
 /// The meta package names the real one.
@@ -145,45 +251,6 @@ fn files_below(directory: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-fn boot(kernel: &Path, image: &Path) -> Result<String> {
-    let mut child = Command::new(QEMU)
-        .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "768", "-nodefaults", "-no-user-config"])
-        .args(["-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"])
-        .arg("-kernel")
-        .arg(kernel)
-        .arg("-initrd")
-        .arg(image)
-        .args(["-append", "console=ttyS0 quiet panic=-1 cgroup_no_v1=all mitigations=off tsc=reliable no_timer_check"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("starting QEMU")?;
-    let mut console = child.stdout.take().context("QEMU without output")?;
-    let reader = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        drop(console.read_to_end(&mut bytes));
-        String::from_utf8_lossy(&bytes).into_owned()
-    });
-    let deadline = Instant::now() + PATIENCE;
-    let finished = loop {
-        if child.try_wait().context("waiting for QEMU")?.is_some() {
-            break true;
-        }
-        if Instant::now() > deadline {
-            child.kill().context("ending QEMU")?;
-            child.wait().context("waiting for QEMU")?;
-            break false;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    let output = reader.join().unwrap_or_default();
-    if !finished {
-        bail!("the machine did not finish within {PATIENCE:?}; its console:\n{output}");
-    }
-    Ok(output)
 }
 
 /// An initial file system in the form the kernel takes: a cpio archive with "new ASCII" headers

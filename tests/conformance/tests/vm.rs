@@ -20,6 +20,9 @@ fn report() -> &'static Report {
             cache: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance"),
             guest: PathBuf::from(common::GUEST),
             programs: [common::runtime(), common::busybox()].into_iter().flatten().collect(),
+            modules: vm::RUNTIME_MODULES,
+            checks: "checks",
+            memory: 768,
         };
         match machine.run() {
             Ok(console) => {

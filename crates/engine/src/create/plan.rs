@@ -71,12 +71,11 @@ fn complete(host: &mut HostConfig, defaults: &Defaults) {
         host.ipc_mode = defaults.ipc_mode.clone();
     }
     if host.cgroupns_mode == NamespaceMode::Default {
-        let private = defaults.unified && !host.privileged;
         host.cgroupns_mode = match &defaults.cgroupns_mode {
-            NamespaceMode::Default if private => NamespaceMode::Private,
-            // Docker leaves privileged containers in the host's, whatever the daemon's default is.
+            // With version 1 privileged containers stay in the host's, whatever the daemon's default is.
+            _ if host.privileged && !defaults.unified => NamespaceMode::Host,
+            NamespaceMode::Default if defaults.unified => NamespaceMode::Private,
             NamespaceMode::Default => NamespaceMode::Host,
-            _ if host.privileged => NamespaceMode::Host,
             mode => mode.clone(),
         };
     }

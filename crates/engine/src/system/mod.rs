@@ -12,8 +12,8 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::model::ContainerState;
 
-pub(crate) use observe::memory_of_machine;
 pub use observe::{CgroupFeatures, Machine};
+pub(crate) use observe::{memory_of_machine, weighs_io};
 
 /// The version of this program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

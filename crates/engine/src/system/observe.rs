@@ -92,7 +92,7 @@ impl CgroupFeatures {
                     cpuset: has("cpuset"),
                     pids: has("pids"),
                     io_throttle: has("io"),
-                    io_weight: has("io") && slice_has("io.weight"),
+                    io_weight: has("io") && weighs_io(),
                     oom_kill_disable: false,
                 }
             }
@@ -115,10 +115,13 @@ impl CgroupFeatures {
     }
 }
 
-/// Whether some group below the root, which has fewer files, has this one.
-fn slice_has(file: &str) -> bool {
-    let groups = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
-    groups.into_iter().any(|group| group.path().join(file).exists())
+/// Whether groups of version 2 can have shares of block devices: by the kernel's cost model, which shows in the root,
+/// or by a scheduler, which shows in the groups below.
+pub(crate) fn weighs_io() -> bool {
+    let root = Path::new("/sys/fs/cgroup");
+    let groups = || fs::read_dir(root).into_iter().flatten().flatten();
+    let shows = |group: &Path| group.join("io.weight").exists() || group.join("io.bfq.weight").exists();
+    root.join("io.cost.qos").exists() || groups().any(|group| shows(&group.path()))
 }
 
 /// Bytes of memory; zero when the kernel does not say.

@@ -1,4 +1,4 @@
-//! `guest checks …` runs the checks, `guest worker` is a process under test, and as process 1 it is the init of the
+//! `guest checks …` runs the runtime's checks, `guest engine …` the engine's, `guest worker` is a process under test, and as process 1 it is the init of the
 //! virtual machine.
 
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use conformance_tests::checks::{self, Place};
+use conformance_tests::engine::{self, Programs};
 use conformance_tests::{init, worker};
 use runtime::cgroup::Layout;
 
@@ -23,8 +24,27 @@ fn main() -> Result<ExitCode> {
             drop(std::fs::remove_dir_all(&place.scratch));
             Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        _ => bail!("usage: guest checks [--legacy-only] [--runtime PROGRAM] [--busybox PROGRAM] | guest worker"),
+        Some("engine") => {
+            let programs = programs(&arguments[1..])?;
+            Ok(if engine::run(&programs)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        _ => bail!(
+            "usage: guest checks [--legacy-only] [--runtime PROGRAM] [--busybox PROGRAM] | \
+             guest engine --gantry PROGRAM --busybox PROGRAM | guest worker"
+        ),
     }
+}
+
+fn programs(arguments: &[String]) -> Result<Programs> {
+    let mut programs = Programs::default();
+    for pair in arguments.chunks(2) {
+        match pair {
+            [option, value] if option == "--gantry" => programs.gantry = PathBuf::from(value),
+            [option, value] if option == "--busybox" => programs.busybox = PathBuf::from(value),
+            other => bail!("unknown option {other:?}"),
+        }
+    }
+    Ok(programs)
 }
 
 fn place(arguments: &[String]) -> Result<Place> {

@@ -2,26 +2,16 @@
 
 #![allow(clippy::print_stdout, clippy::expect_used)]
 
-use std::path::{Path, PathBuf};
+#[path = "programs.rs"]
+mod programs;
+
 use std::process::Command;
 
 use conformance_tests::checks::CHECKS;
 use conformance_tests::report::{Outcome, Report};
-use conformance_tests::vm::is_program;
 
-/// The program that runs the checks.
-pub const GUEST: &str = env!("CARGO_BIN_EXE_guest");
-
-/// The runtime's program, built beside the guest when the workspace is.
-pub fn runtime() -> Option<PathBuf> {
-    let path = Path::new(GUEST).with_file_name("gantry-runtime");
-    is_program(&path).then_some(path)
-}
-
-/// Debian's busybox-static.
-pub fn busybox() -> Option<PathBuf> {
-    ["/bin/busybox", "/usr/bin/busybox"].map(PathBuf::from).into_iter().find(|path| is_program(path))
-}
+#[allow(unused_imports)]
+pub use programs::{GUEST, busybox, runtime};
 
 /// Runs the checks on this machine's cgroups.
 #[allow(dead_code)]

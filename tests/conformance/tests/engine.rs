@@ -1,0 +1,91 @@
+//! The engine on pure cgroup v2, in a small virtual machine: its own client, raw requests, and the stock client where
+//! this machine has it. Needs QEMU and Debian's package tools, no privilege.
+
+#![allow(clippy::print_stdout)]
+
+#[path = "common/programs.rs"]
+mod programs;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use conformance_tests::engine::CHECKS;
+use conformance_tests::report::{Outcome, Report};
+use conformance_tests::vm::{self, Machine};
+
+fn report() -> &'static Report {
+    static REPORT: OnceLock<Report> = OnceLock::new();
+    REPORT.get_or_init(|| {
+        let (gantry, busybox) = (programs::gantry(), programs::busybox());
+        let reason = vm::missing().or_else(|| {
+            let missing = |program: &str| Some(format!("{program} is not there"));
+            if gantry.is_empty() { missing("gantry") } else { busybox.is_none().then(|| missing("busybox"))? }
+        });
+        if let Some(reason) = reason {
+            return skip_all(&reason);
+        }
+        let machine = Machine {
+            cache: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance"),
+            guest: PathBuf::from(programs::GUEST),
+            programs: gantry.into_iter().chain(busybox).chain(programs::docker()).collect(),
+            modules: vm::ENGINE_MODULES,
+            checks: "engine",
+            memory: 1536,
+        };
+        match machine.run() {
+            Ok(console) => {
+                println!("{console}");
+                Report::parse(&console)
+            }
+            Err(error) if format!("{error:#}").contains("getting Debian's kernel") => skip_all(&format!("{error:#}")),
+            Err(error) => Report { output: format!("{error:#}"), ..Report::default() },
+        }
+    })
+}
+
+fn skip_all(reason: &str) -> Report {
+    let outcomes = CHECKS.iter().map(|(name, _)| ((*name).to_owned(), Outcome::Skipped(reason.to_owned())));
+    Report { outcomes: outcomes.collect(), output: reason.to_owned() }
+}
+
+/// One test a check.
+macro_rules! checks {
+    ($($name:ident),* $(,)?) => {
+        mod engine_version_2 {
+            $(#[test]
+            fn $name() {
+                super::report().require(stringify!($name));
+            })*
+        }
+
+        #[test]
+        fn every_check_has_a_test() {
+            let checks: Vec<&str> = CHECKS.iter().map(|(name, _)| *name).collect();
+            assert_eq!(checks, [$(stringify!($name)),*]);
+        }
+    };
+}
+
+checks!(
+    info_is_true,
+    stock_client_works,
+    runs_and_executes,
+    pauses_and_kills,
+    policies_start_again,
+    health_is_probed,
+    containers_survive_the_daemon,
+    limits_are_written,
+    update_writes_every_limit,
+    memory_kill_is_told,
+    pids_limit_refuses,
+    raised_limits_are_given,
+    what_version_2_lacks_is_told,
+    cgroup_namespaces_and_parents,
+    stats_are_true,
+    block_io_is_limited_and_counted,
+    device_rules_hold,
+    cdi_devices_are_given,
+    privileged_may_everything,
+    bridge_carries,
+    mapped_containers_work,
+);
