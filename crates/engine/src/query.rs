@@ -174,6 +174,7 @@ impl Engine {
             size: if size { Some(self.sizes(&spec)?) } else { None },
             name: status.name,
             restart_count: status.restart_count,
+            out_of_memory: status.state.is_running() && status.out_of_memory > 0,
             finished_at: status.finished_at,
             state: status.state,
             health: status.health,

@@ -29,6 +29,8 @@ pub(crate) struct Container {
     pub(crate) cgroup: Option<Cgroup>,
     /// It has its own pid namespace: with the main process every other one is gone.
     pub(crate) own_pids: bool,
+    /// It started with a limit of memory.
+    pub(crate) limited: bool,
 }
 
 /// Makes the container up to the point where it waits for [`Created::start`].

@@ -11,6 +11,7 @@ mod error;
 mod execs;
 mod failure;
 pub mod init;
+mod memory;
 mod monitor;
 mod output;
 mod packet;

@@ -13,6 +13,7 @@ use crate::connections::{Connections, Heard};
 use crate::container::Container;
 use crate::error::Error;
 use crate::execs::Execs;
+use crate::memory::MemoryWatch;
 use crate::poller::{Poller, Token};
 use crate::protocol::{ExitRecord, Reply};
 use crate::streams::Streams;
@@ -29,6 +30,8 @@ pub(crate) struct Monitor {
     pub(crate) connections: Connections,
     pub(crate) execs: Execs,
     pub(crate) stage: Stage,
+    /// Told when memory runs out, where the container has a limit.
+    pub(crate) memory: MemoryWatch,
     /// Closed when nobody waits for us any more: see where it is opened.
     pub(crate) mount_namespace: Option<File>,
 }
@@ -55,6 +58,7 @@ impl Monitor {
             connections: Connections::default(),
             execs: Execs::default(),
             stage: Stage::Running,
+            memory: MemoryWatch::default(),
             mount_namespace,
         }
     }
@@ -130,6 +134,7 @@ impl Monitor {
             Token::Client(id) => self.streams.client_ready(id, flags, &self.poller),
             Token::Console(id) => self.execs.discard(id, &self.poller),
             Token::Log => self.streams.log_ready(&self.poller),
+            Token::Memory => self.memory_ran_out(),
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) enum Token {
     Console(u32),
     /// The connection to the log's collector.
     Log,
+    /// The control group's word of memory that ran out.
+    Memory,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,7 @@ impl Token {
             Self::Client(id) => (5, id),
             Self::Console(id) => (6, id),
             Self::Log => (7, 0),
+            Self::Memory => (8, 0),
         };
         (kind << 32) | u64::from(id)
     }
@@ -106,6 +109,7 @@ impl Token {
             5 => Self::Client(id),
             6 => Self::Console(id),
             7 => Self::Log,
+            8 => Self::Memory,
             _ => return None,
         })
     }
@@ -127,6 +131,7 @@ mod tests {
             Token::Client(u32::MAX),
             Token::Console(0),
             Token::Log,
+            Token::Memory,
         ] {
             assert_eq!(Token::from_number(token.to_number()), Some(token));
         }

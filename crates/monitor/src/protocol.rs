@@ -17,11 +17,13 @@
 //! | `Resize` | none | `Ok` or `Error` | |
 //! | `ResizeExec` | none | `Ok` or `Error` | |
 //! | `CloseStdin` | none | `Ok` | |
-//! | `Subscribe` | none | `Started` | events; `Exited` at once when the container has ended |
+//! | `Subscribe` | none | `Started` | events; `OutOfMemory` and `Exited` at once when that has happened |
+//! | `WatchMemory` | none | `Ok` or `Error` | `OutOfMemory`; a container that starts with a limit is watched anyway |
 //!
 //! | event | to whom |
 //! | --- | --- |
 //! | `ExecExited` | the connection that asked, and every subscriber |
+//! | `OutOfMemory` | every connection that started or subscribed |
 //! | `Exited` | every connection that started or subscribed; the last message before the monitor ends |
 //!
 //! An attach stream carries, from the monitor, Docker's stdcopy frames (8-byte header: stream number 1 or 2,
@@ -149,6 +151,8 @@ pub enum Request {
     CloseStdin,
     /// Send events to this connection too.
     Subscribe,
+    /// The container has a limit of memory now: tell when it is hit.
+    WatchMemory,
 }
 
 /// What the monitor says. See the tables in the module's documentation.
@@ -177,6 +181,11 @@ pub enum Reply {
         exec_id: String,
         /// Its exit code; 128 + signal when a signal ended it.
         code: i32,
+    },
+    /// Event: the container hit its limit of memory, and the kernel killed in it.
+    OutOfMemory {
+        /// How often so far in this run.
+        times: u64,
     },
     /// Event: the container has ended and its output is recorded.
     Exited(ExitRecord),

@@ -24,9 +24,14 @@ impl Monitor {
                 self.streams.close_stdin(&self.poller);
                 Reply::Ok
             }
+            Request::WatchMemory => match self.watch_memory() {
+                Ok(()) => Reply::Ok,
+                Err(cause) => error(&cause.to_string()),
+            },
             Request::Subscribe => {
                 self.connections.subscribe(from);
                 self.reply(from, &self.started());
+                self.tell_memory(from);
                 if let Some(record) = self.stage.record() {
                     let exited = Reply::Exited(record.clone());
                     self.reply(from, &exited);

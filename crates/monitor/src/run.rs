@@ -71,6 +71,10 @@ fn serve(socket: SeqPacket, signals: SignalFd) -> Result<(), Error> {
             let started = monitor.started();
             let connection = monitor.add_connection(socket)?;
             monitor.reply(connection, &started);
+            if monitor.container.limited {
+                // Behind the answer: nobody waits for it. A group that cannot be watched still counts to the end.
+                drop(monitor.watch_memory());
+            }
             // What the start left behind is not needed any more.
             sys::allocator::trim();
             monitor.run()
@@ -109,14 +113,14 @@ fn start(mut plan: StartPlan, fds: Vec<OwnedFd>, signals: SignalFd) -> Result<Mo
     if plan.attached.len() != fds.len() {
         return Err((Phase::Prepare, Error::Plan("attached clients and descriptors differ in number")));
     }
-    let own_pids = has_own_pids(&plan);
+    let (own_pids, limited) = (has_own_pids(&plan), has_memory_limit(&plan));
     let mut prepared = container::prepare(&mut plan).map_err(in_phase(Phase::Create))?;
     let created = &mut prepared.created;
     // While somebody holds it, the unmounting of the root file system (which writes back what is dirty) does
     // not stand between the end of the main process and our notice of it.
     let mount_namespace = std::fs::File::open(format!("/proc/{}/ns/mnt", created.pid)).ok();
-    let container =
-        Container { pid: created.pid, start_time: prepared.start_time, cgroup: created.cgroup.take(), own_pids };
+    let (pid, start_time, cgroup) = (created.pid, prepared.start_time, created.cgroup.take());
+    let container = Container { pid, start_time, cgroup, own_pids, limited };
     streams.connect(prepared.ends, &poller);
     let attached = plan.attached.iter().zip(fds).try_for_each(|(options, fd)| streams.attach(fd, *options, &poller));
     let started = attached
@@ -155,6 +159,12 @@ fn set_up(plan: &StartPlan, signals: &SignalFd) -> Result<(Poller, SeqPacketList
 fn has_own_pids(plan: &StartPlan) -> bool {
     let namespaces = plan.spec.linux.as_ref().map(|linux| linux.namespaces.as_slice()).unwrap_or_default();
     namespaces.iter().any(|ns| ns.kind == runtime::spec::NamespaceKind::Pid && ns.path.is_none())
+}
+
+fn has_memory_limit(plan: &StartPlan) -> bool {
+    let resources = plan.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+    let memory = resources.and_then(|resources| resources.memory.as_ref());
+    memory.is_some_and(|memory| memory.limit.is_some_and(|limit| limit > 0))
 }
 
 fn record(plan: &StartPlan, container: &Container) -> Result<(), Error> {

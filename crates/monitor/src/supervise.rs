@@ -122,8 +122,10 @@ impl Monitor {
             std::thread::sleep(LOG_PAUSE);
         }
         let mut oom_killed = false;
+        // The end of the group would wake it.
+        let told = self.unwatch_memory();
         if let Some(cgroup) = &self.container.cgroup {
-            oom_killed = cgroup.oom_kills().is_ok_and(|kills| kills > 0);
+            oom_killed = told || cgroup.oom_kills().is_ok_and(|kills| kills > 0);
             // The daemon removes what is left when it removes the container.
             let _ = cgroup.remove();
         }

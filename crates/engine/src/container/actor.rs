@@ -177,6 +177,13 @@ impl Actor {
                     self.engine.exec_event(&self.container, &entry, "exec_die", Some(code));
                 }
             }
+            Said::OutOfMemory(times) => {
+                // A daemon that comes back is told again what it may know.
+                if times > self.status.borrow().out_of_memory {
+                    self.update(|status| status.out_of_memory = times);
+                    self.engine.container_event(&self.container, "oom", &[]);
+                }
+            }
             Said::Exited(record) => self.exited(RunEnd::from_record(&record)).await,
             Said::Gone => {
                 let run = self.engine.paths.run(&self.container.spec.id);
@@ -226,6 +233,7 @@ impl Actor {
             status.endpoints = run.endpoints;
             status.stopped_by_user = false;
             status.held = false;
+            status.out_of_memory = 0;
             if kind == StartKind::User {
                 status.restart_count = 0;
             } else {

@@ -91,7 +91,8 @@ impl Actor {
 
     /// Tells everybody that a run is over.
     fn tell_end(&self, before: &Status, end: RunEnd, ran_for: Duration) {
-        if end.oom_killed {
+        // Where there was no limit to watch, the count at the end is all there is.
+        if end.oom_killed && before.out_of_memory == 0 {
             self.engine.container_event(&self.container, "oom", &[]);
         }
         let seconds = ran_for.as_secs().to_string();

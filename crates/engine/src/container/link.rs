@@ -38,6 +38,8 @@ pub(crate) struct MonitorLink {
 pub(crate) enum Said {
     /// An exec has ended.
     ExecExited { exec_id: String, code: i32 },
+    /// It ran out of memory, for the n-th time in this run.
+    OutOfMemory(u64),
     /// The container has ended.
     Exited(ExitRecord),
     /// The connection broke: the monitor is gone.
@@ -98,6 +100,7 @@ impl MonitorLink {
             match protocol::receive::<Reply>(self.socket.get_ref(), &mut self.buffer) {
                 Ok((Reply::Exited(record), _)) => return Said::Exited(record),
                 Ok((Reply::ExecExited { exec_id, code }, _)) => return Said::ExecExited { exec_id, code },
+                Ok((Reply::OutOfMemory { times }, _)) => return Said::OutOfMemory(times),
                 Ok(answer) => {
                     if let Some(waiting) = self.waiting.pop_front() {
                         // The client may have left; its answer is then nobody's.

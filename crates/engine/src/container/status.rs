@@ -42,6 +42,9 @@ pub struct Status {
     /// Frozen, or about to be, by the engine itself for a moment.
     #[serde(default)]
     pub held: bool,
+    /// How often the present run was out of memory.
+    #[serde(default)]
+    pub out_of_memory: u64,
     /// When the last run that ended did so; `inspect` tells it of a container that runs again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<jiff::Timestamp>,
@@ -66,6 +69,7 @@ impl Status {
             runs_ended: 0,
             health: None,
             held: false,
+            out_of_memory: 0,
             finished_at: None,
             removed: false,
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use monitor::protocol::Request;
+
 use super::actor::Actor;
 use super::overridden;
 use crate::error::{Error, StateConflict};
@@ -23,6 +25,10 @@ impl Actor {
             let group = self.engine.cgroup(&self.container.spec)?;
             let before = Arc::clone(&before);
             self.engine.blocking(move || start::change_limits(group, &before.host, &after.host)).await?;
+            if let (true, Some(link)) = (overrides.resources.memory > 0, &mut self.link) {
+                // Nobody waits for the answer: a group that is not watched still counts until its end.
+                drop(link.request(self.container.spec.id.as_str(), &Request::WatchMemory, &[]));
+            }
         }
         if request.restart_policy.is_some() {
             self.last_delay = std::time::Duration::ZERO;

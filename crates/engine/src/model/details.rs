@@ -94,6 +94,8 @@ pub struct ContainerDetails {
     pub restart_count: u32,
     /// When the last run that ended did so.
     pub finished_at: Option<jiff::Timestamp>,
+    /// It ran out of memory in the present run.
+    pub out_of_memory: bool,
     /// Running execs.
     pub exec_ids: Vec<ExecId>,
     /// Path of `resolv.conf` on the host; empty without a network of its own.

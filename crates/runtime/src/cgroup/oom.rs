@@ -35,15 +35,17 @@ impl OomWatch {
     }
 
     /// Makes it ready to fire again. Ask [`Cgroup::oom_kills`] then: the group also wakes the watch when it goes
-    /// away, and on version 2 for other memory events.
-    pub fn acknowledge(&self) -> io::Result<()> {
+    /// away, and on version 2 for other memory events. True when memory ran out and the kernel is about to kill, which
+    /// only version 1 tells.
+    pub fn acknowledge(&self) -> io::Result<bool> {
         let mut buffer = [0u8; 512];
         match self.source {
             Source::Legacy { .. } => match rustix::io::read(&self.fd, &mut buffer[..8]) {
-                Ok(_) | Err(rustix::io::Errno::AGAIN) => Ok(()),
+                Ok(_) => Ok(true),
+                Err(rustix::io::Errno::AGAIN) => Ok(false),
                 Err(error) => Err(error.into()),
             },
-            Source::Unified => rustix::io::pread(&self.fd, &mut buffer, 0).map(drop).map_err(io::Error::from),
+            Source::Unified => rustix::io::pread(&self.fd, &mut buffer, 0).map(|_| false).map_err(io::Error::from),
         }
     }
 }

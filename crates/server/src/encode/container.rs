@@ -72,7 +72,7 @@ fn state(container: &ContainerDetails) -> State {
         running: state.is_running() || restarting,
         paused: matches!(state, ContainerState::Paused { .. }),
         restarting,
-        oom_killed: exit.is_some_and(|exit| exit.oom_killed),
+        oom_killed: exit.is_some_and(|exit| exit.oom_killed) || container.out_of_memory,
         dead: matches!(state, ContainerState::Dead(_)),
         pid: i64::from(state.pid().unwrap_or(0)),
         exit_code: exit.map_or(0, |exit| i64::from(exit.code)),

@@ -206,6 +206,7 @@ fn container_inspect_is_dockers() {
         health: None,
         restart_count: 0,
         finished_at: None,
+        out_of_memory: false,
         exec_ids: vec![EXEC.parse().unwrap()],
         resolv_conf_path: directory.join("resolv.conf"),
         hostname_path: directory.join("hostname"),
