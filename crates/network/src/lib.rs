@@ -45,4 +45,5 @@ pub use network::Network;
 pub use port::{HostPort, InvalidProtocol, PortBinding, PortRequest, Protocol};
 pub use resolver::ResolverSockets;
 pub use sandbox::Sandbox;
+pub use sys::user_namespace::Users;
 pub use zone::{View, Zone};

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use sys::netlink::RouteSocket;
 use sys::netns;
+use sys::user_namespace::Users;
 use types::{ContainerId, EndpointId, NetworkId};
 
 use crate::apply::DEVICE_GROUP;
@@ -154,13 +155,23 @@ impl Network {
 
     /// Makes and pins a namespace for a container; its loopback device is up.
     pub fn create_sandbox(&self, container: &ContainerId) -> Result<Sandbox, Error> {
+        self.pin_sandbox(container, netns::create_pinned)
+    }
+
+    /// As [`Self::create_sandbox`], owned by the user namespace that the container is to live in.
+    pub fn create_owned_sandbox(&self, container: &ContainerId, users: Users<'_>) -> Result<Sandbox, Error> {
+        self.pin_sandbox(container, |key| netns::create_owned(key, users))
+    }
+
+    fn pin_sandbox(
+        &self,
+        container: &ContainerId,
+        create: impl FnOnce(&Path) -> std::io::Result<(OwnedFd, RouteSocket)>,
+    ) -> Result<Sandbox, Error> {
         let id = random::sandbox_id()?;
         let key = paths::pin(&self.config.exec_root, &id);
-        let (namespace, socket) = netns::create_pinned(&key).map_err(|source| Error::Sandbox {
-            path: key.clone(),
-            action: "create",
-            source,
-        })?;
+        let (namespace, socket) =
+            create(&key).map_err(|source| Error::Sandbox { path: key.clone(), action: "create", source })?;
         tracing::debug!(container = container.short(), key = %key.display(), "network namespace made");
         lock(&self.prepared).insert(key.clone(), Prepared { namespace, socket, fresh: true });
         Ok(Sandbox { id, key })

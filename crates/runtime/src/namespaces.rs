@@ -18,12 +18,18 @@ pub(crate) struct OpenNamespaces(Vec<(NamespaceKind, PathBuf, OwnedFd)>);
 // === impl OpenNamespaces ===
 
 impl OpenNamespaces {
-    /// Opens the files.
+    /// Opens the files. Where a user namespace is wanted, a file of another kind stands for the one that owns it.
     pub fn open(paths: &[(NamespaceKind, PathBuf)]) -> Result<Self, Error> {
         let mut opened = Vec::with_capacity(paths.len());
         for (kind, path) in paths {
             let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                 .map_err(Error::step(Step::Namespace, path.display()))?;
+            let fd = match kind {
+                NamespaceKind::User => {
+                    sys::user_namespace::owner(fd.as_fd()).map_err(Error::step(Step::Namespace, path.display()))?
+                }
+                _ => fd,
+            };
             opened.push((*kind, path.clone(), fd));
         }
         // The mount namespace last: it changes the root.

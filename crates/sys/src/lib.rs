@@ -25,3 +25,4 @@ pub mod send_queue;
 pub mod seqpacket;
 pub mod signal_fd;
 pub mod unshare;
+pub mod user_namespace;

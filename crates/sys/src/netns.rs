@@ -9,6 +9,7 @@ use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_chang
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::netlink::RouteSocket;
+use crate::user_namespace::{Holder, Users};
 
 /// Index of `lo`: the kernel makes it first in every namespace.
 const LOOPBACK: u32 = 1;
@@ -46,6 +47,25 @@ pub fn create_pinned(path: &Path) -> io::Result<(OwnedFd, RouteSocket)> {
         mount_bind("/proc/thread-self/ns/net", path)?;
         Ok((namespace, socket))
     });
+    if made.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    made
+}
+
+/// As [`create_pinned`], owned by a user namespace, which lives as long: [`crate::user_namespace::owner`] finds it.
+pub fn create_owned(path: &Path, users: Users<'_>) -> io::Result<(OwnedFd, RouteSocket)> {
+    let pin = rustix::fs::open(path, OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC, Mode::RUSR)?;
+    drop(pin);
+    let make = || {
+        let holder = Holder::new(users)?;
+        let namespace = open_pin(&holder.file("net"))?;
+        let mut socket = open_socket(&namespace)?;
+        socket.set_up(LOOPBACK)?;
+        mount_bind(holder.file("net"), path)?;
+        Ok((namespace, socket))
+    };
+    let made = make();
     if made.is_err() {
         let _ = std::fs::remove_file(path);
     }

@@ -7,7 +7,7 @@ use engine::EngineConfig;
 use network::{DefaultBridge, NetworkConfig};
 
 use super::options::Options;
-use super::sockets;
+use super::{remap, sockets};
 
 /// The engine's configuration.
 ///
@@ -28,7 +28,7 @@ pub(super) fn engine_config(options: &Options) -> anyhow::Result<EngineConfig> {
         driver: options.driver,
         init: options.init,
         log_driver: (options.log_driver.clone(), options.log_options.clone()),
-        userns_remap: options.userns_remap,
+        userns_remap: options.userns_remap.as_ref().map(remap::resolve).transpose()?,
         container: options.container.clone(),
         cdi_spec_dirs: options.cdi_spec_dirs.clone(),
         proxies: options.proxies.clone(),

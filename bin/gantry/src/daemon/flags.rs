@@ -15,7 +15,7 @@ const VALUES: &[(&str, Option<char>, &str)] = &[
     ("storage-driver", Some('s'), "overlay2 or vfs"),
     ("mtu", None, "MTU of container links (default: that of the route to the outside)"),
     ("ip", None, "Host address of published ports that name none (default 0.0.0.0)"),
-    ("userns-remap", None, "Map container ids to host ids: \"default\", or UID:GID of the first host ids"),
+    ("userns-remap", None, "Map container ids to host ids: \"default\", a user with subordinate ids, or UID:GID of the first host ids"),
     ("log-driver", None, "Log driver of containers that name none (default json-file)"),
 ];
 

@@ -15,6 +15,7 @@ mod logging;
 mod merged;
 mod notify;
 mod options;
+mod remap;
 mod run;
 mod signals;
 mod sockets;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use cli::Environment;
 use cli::flags::Matches;
-use engine::{ContainerDefaults, LiveConfig, Proxies, Remap};
+use engine::{ContainerDefaults, LiveConfig, Proxies};
 use ipnet::Ipv4Net;
 use network::AddressPool;
 use store::DriverChoice;
@@ -14,6 +14,7 @@ use store::DriverChoice;
 use super::Called;
 use super::file::{self, FileSettings};
 use super::merged::{self, Merged};
+use super::remap::{self, RemapChoice};
 use super::values::{self, Host};
 
 /// Settings of one daemon.
@@ -39,7 +40,7 @@ pub(super) struct Options {
     pub driver: DriverChoice,
     pub mtu: Option<u32>,
     pub bind_ip: Ipv4Addr,
-    pub userns_remap: Option<Remap>,
+    pub userns_remap: Option<RemapChoice>,
     pub log_driver: String,
     pub log_options: BTreeMap<String, String>,
     pub init: bool,
@@ -135,7 +136,7 @@ impl Options {
                 .parsed("mtu", |text| text.parse().map_err(|_| format!("invalid MTU: {text}")))?
                 .filter(|mtu| *mtu > 0),
             bind_ip: merged.parsed("ip", ipv4)?.unwrap_or(Ipv4Addr::UNSPECIFIED),
-            userns_remap: merged.parsed("userns-remap", values::remap)?,
+            userns_remap: merged.parsed("userns-remap", remap::parse)?,
             log_driver: merged.text("log-driver").unwrap_or("json-file").to_owned(),
             log_options: merged.all("log-opts", values::pair)?.into_iter().collect(),
             init: merged.switch("init", false),

@@ -4,15 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use engine::Remap;
 use engine::model::{NamespaceMode, Ulimit};
 use network::AddressPool;
 use store::DriverChoice;
 
 use super::json::{Json, Value};
-
-/// Ids that a remapped container has.
-const REMAP_SIZE: u32 = 65_536;
 
 /// An address to listen on, as the user wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,19 +84,6 @@ pub(super) fn driver(text: &str) -> Result<DriverChoice, String> {
             "error initializing graphdriver: the storage-driver {text} has been removed: choose overlay2 or vfs"
         )),
         other => Err(format!("error initializing graphdriver: driver not supported: {other}: choose overlay2 or vfs")),
-    }
-}
-
-/// `default` takes Docker's first subordinate range; `UID` and `UID:GID` name the first ids.
-pub(super) fn remap(text: &str) -> Result<Remap, String> {
-    if text == "default" {
-        return Ok(Remap { uid: 100_000, gid: 100_000, size: REMAP_SIZE });
-    }
-    let (uid, gid) = text.split_once(':').unwrap_or((text, text));
-    let parse = |part: &str| part.parse().ok().filter(|id| *id > 0);
-    match (parse(uid), parse(gid)) {
-        (Some(uid), Some(gid)) => Ok(Remap { uid, gid, size: REMAP_SIZE }),
-        _ => Err(format!("invalid userns-remap {text:?}: give \"default\", or the first host ids as UID:GID")),
     }
 }
 

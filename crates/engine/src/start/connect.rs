@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use network::{AttachRequest, EndpointRecord, HostPort, PortRequest, Sandbox};
+use network::{AttachRequest, EndpointRecord, HostPort, PortRequest, Sandbox, Users};
 
+use super::namespaces;
+use super::observe::Observed;
 use crate::attachments;
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Invalid};
-use crate::model::{ContainerSpec, EndpointRequest, NetworkMode, PortKey};
+use crate::model::{ContainerSpec, EndpointRequest, NamespaceMode, NetworkMode, PortKey};
 use crate::networks::Way;
 use crate::undo::Undo;
 
@@ -17,6 +19,8 @@ use crate::undo::Undo;
 pub(super) struct Connection {
     /// How the OCI specification names the namespace.
     pub namespace: NetworkNamespace,
+    /// It belongs to a user namespace that a container with mapped users has to live in, to have power over it.
+    pub mapped: bool,
     /// The places on networks, where the container has its own, in the order of attachment.
     pub endpoints: Vec<EndpointRecord>,
     /// The container whose network, host name and name-resolution files are shared.
@@ -34,8 +38,21 @@ pub(super) enum NetworkNamespace {
     Host,
 }
 
-/// Makes the connection; `undo` learns how to take it back.
-pub(super) fn connect(engine: &Engine, container: &Container, undo: &mut Undo) -> Result<Connection, Error> {
+// === impl Connection ===
+
+impl Connection {
+    fn to(namespace: NetworkNamespace) -> Self {
+        Self { namespace, mapped: false, endpoints: Vec::new(), shared_with: None }
+    }
+}
+
+/// Makes the connection; `undo` learns how to take it back. Where users are mapped the network is theirs.
+pub(super) fn connect(
+    engine: &Engine,
+    container: &Container,
+    observed: &Observed,
+    undo: &mut Undo,
+) -> Result<Connection, Error> {
     let spec = &container.spec;
     if let NetworkMode::Container(name) = &spec.host.network_mode {
         return join(engine, name);
@@ -43,7 +60,7 @@ pub(super) fn connect(engine: &Engine, container: &Container, undo: &mut Undo) -
     let attachments = attachments::of(spec, &container.status());
     let wanted = attachments::ordered(&attachments, &spec.host.network_mode);
     match wanted.first().map(|(name, _)| name.as_str()) {
-        None => Ok(Connection { namespace: NetworkNamespace::New, endpoints: Vec::new(), shared_with: None }),
+        None => Ok(Connection::to(NetworkNamespace::New)),
         Some("host") => {
             let sandbox = engine.network.host_sandbox();
             alone(engine, container, &sandbox, "host", NetworkNamespace::Host)
@@ -53,7 +70,7 @@ pub(super) fn connect(engine: &Engine, container: &Container, undo: &mut Undo) -
             let sandbox = Sandbox { key: PathBuf::new(), ..engine.network.host_sandbox() };
             alone(engine, container, &sandbox, "none", NetworkNamespace::New)
         }
-        Some(_) => attach_all(engine, container, &wanted, undo),
+        Some(_) => attach_all(engine, container, &wanted, observed, undo),
     }
 }
 
@@ -75,7 +92,7 @@ fn alone(
 ) -> Result<Connection, Error> {
     let request = attach_request(container, network, &EndpointRequest::default());
     let endpoint = engine.network.attach(sandbox, &request)?;
-    Ok(Connection { namespace, endpoints: vec![endpoint], shared_with: None })
+    Ok(Connection { endpoints: vec![endpoint], ..Connection::to(namespace) })
 }
 
 fn join(engine: &Engine, name: &str) -> Result<Connection, Error> {
@@ -85,13 +102,16 @@ fn join(engine: &Engine, name: &str) -> Result<Connection, Error> {
         NetworkMode::Host => NetworkNamespace::Host,
         _ => NetworkNamespace::Join(PathBuf::from(format!("/proc/{pid}/ns/net"))),
     };
-    Ok(Connection { namespace, endpoints: Vec::new(), shared_with: Some(other) })
+    // Like Docker: who shares a network shares its users.
+    let mapped = engine.config.userns_remap.is_some() && other.spec.host.userns_mode != NamespaceMode::Host;
+    Ok(Connection { mapped, shared_with: Some(other), ..Connection::to(namespace) })
 }
 
 fn attach_all(
     engine: &Engine,
     container: &Container,
     wanted: &[(String, EndpointRequest)],
+    observed: &Observed,
     undo: &mut Undo,
 ) -> Result<Connection, Error> {
     let spec = &container.spec;
@@ -99,7 +119,14 @@ fn attach_all(
         engine.check_endpoint(name, request)?;
     }
     let way = Way::of(engine, wanted);
-    let sandbox = engine.network.create_sandbox(&spec.id)?;
+    let sandbox = match (observed.remap, namespaces::shared_users(observed)) {
+        (None, _) => engine.network.create_sandbox(&spec.id)?,
+        (Some(_), Some(path)) => engine.network.create_owned_sandbox(&spec.id, Users::Of(&path))?,
+        (Some(remap), None) => {
+            let (uids, gids) = namespaces::id_map_texts(remap);
+            engine.network.create_owned_sandbox(&spec.id, Users::New { uids: &uids, gids: &gids })?
+        }
+    };
     undo.push({
         let (network, key) = (Arc::clone(&engine.network), sandbox.key.clone());
         move || {
@@ -129,7 +156,8 @@ fn attach_all(
             Ok(())
         });
     }
-    Ok(Connection { namespace: NetworkNamespace::Join(sandbox.key), endpoints, shared_with: None })
+    let mapped = observed.remap.is_some();
+    Ok(Connection { mapped, endpoints, ..Connection::to(NetworkNamespace::Join(sandbox.key)) })
 }
 
 /// What to ask the network room for; without ports, and not the way to the outside.

@@ -82,7 +82,7 @@ pub(crate) fn start(
     let mut undo = Undo::default();
     let rootfs = engine.store.rootfs(&spec.id)?;
     let observed = observe::observe(engine, spec, &rootfs)?;
-    let connection = connect::connect(engine, container, &mut undo)?;
+    let connection = connect::connect(engine, container, &observed, &mut undo)?;
     let files = files::write(engine, spec, &connection, &linked)?;
     let shm = mounts::shared_memory(engine, spec, &mut undo)?;
     let staged = images::stage(engine, spec)?;

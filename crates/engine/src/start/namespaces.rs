@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use runtime::spec::{IdMapping, Namespace, NamespaceKind};
 
-use super::connect::NetworkNamespace;
+use super::connect::{Connection, NetworkNamespace};
 use super::observe::Observed;
 use crate::config::Remap;
 use crate::model::{HostConfig, NamespaceMode};
 
 /// The namespaces to make or join; those left out are the host's.
-pub(super) fn plan(host: &HostConfig, observed: &Observed, network: &NetworkNamespace) -> Vec<Namespace> {
+pub(super) fn plan(host: &HostConfig, observed: &Observed, connection: &Connection) -> Vec<Namespace> {
     let mut namespaces = vec![fresh(NamespaceKind::Mount)];
-    match network {
+    match &connection.namespace {
         NetworkNamespace::New => namespaces.push(fresh(NamespaceKind::Network)),
         NetworkNamespace::Join(path) => namespaces.push(join(NamespaceKind::Network, path.clone())),
         NetworkNamespace::Host => {}
@@ -31,19 +31,41 @@ pub(super) fn plan(host: &HostConfig, observed: &Observed, network: &NetworkName
     if host.uts_mode != NamespaceMode::Host {
         namespaces.push(fresh(NamespaceKind::Uts));
     }
-    // Docker's default: private with cgroup v2, the host's with v1 and for privileged containers.
+    // Docker's default: private with cgroup v2, the host's with v1.
     let private = match host.cgroupns_mode {
         NamespaceMode::Private => true,
         NamespaceMode::Host => false,
-        _ => observed.unified && !host.privileged,
+        _ => observed.unified,
     };
     if private {
         namespaces.push(fresh(NamespaceKind::Cgroup));
     }
     if observed.remap.is_some() {
-        namespaces.push(fresh(NamespaceKind::User));
+        namespaces.push(users(observed, connection));
     }
     namespaces
+}
+
+/// A network, or what else is shared, has power over nothing but in the user namespace that owns it: that is joined,
+/// by the file of what it owns.
+fn users(observed: &Observed, connection: &Connection) -> Namespace {
+    match (&connection.namespace, shared_users(observed)) {
+        (NetworkNamespace::Join(path), _) if connection.mapped => join(NamespaceKind::User, path.clone()),
+        (_, Some(path)) => join(NamespaceKind::User, path),
+        _ => fresh(NamespaceKind::User),
+    }
+}
+
+/// The users of the container whose processes or objects are shared.
+pub(super) fn shared_users(observed: &Observed) -> Option<PathBuf> {
+    let pid = observed.ipc_pid.or(observed.pid_pid).filter(|_| observed.shares_users)?;
+    Some(PathBuf::from(format!("/proc/{pid}/ns/user")))
+}
+
+/// The maps of a remapped container as the kernel takes them.
+pub(super) fn id_map_texts(remap: Remap) -> (String, String) {
+    let text = |host_id: u32| format!("0 {host_id} {}\n", remap.size);
+    (text(remap.uid), text(remap.gid))
 }
 
 /// The user and group maps of a remapped container.

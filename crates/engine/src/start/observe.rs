@@ -26,6 +26,8 @@ pub(super) struct Observed {
     pub ipc_pid: Option<i32>,
     /// As above.
     pub pid_pid: Option<i32>,
+    /// Whether the users of the container behind either are mapped too.
+    pub shares_users: bool,
     /// Whether the machine has pure cgroup v2.
     pub unified: bool,
     /// The program that is PID 1 with `--init`.
@@ -56,6 +58,7 @@ pub(super) fn observe(engine: &Engine, spec: &ContainerSpec, rootfs: &store::Roo
         devices: devices::observe(&spec.host)?,
         ipc_pid: joined(engine, &spec.host.ipc_mode, true)?,
         pid_pid: joined(engine, &spec.host.pid_mode, false)?,
+        shares_users: remap.is_some() && shares_users(engine, spec),
         unified: cgroup::observe().map_err(runtime::Error::Cgroup)?.is_unified(),
         init: init.then(|| engine.config.monitor.display().to_string()),
         no_new_privileges: security::no_new_privileges(&spec.host, engine.config.container.no_new_privileges)?,
@@ -74,6 +77,16 @@ fn joined(engine: &Engine, mode: &NamespaceMode, ipc: bool) -> Result<Option<i32
         return Err(Invalid::NotShareable(other.spec.id.to_string()).into());
     }
     pid.map(Some).ok_or_else(|| StateConflict::NotRunning(other.spec.id.to_string()).into())
+}
+
+/// Whether the container whose objects or processes are shared has mapped users.
+fn shares_users(engine: &Engine, spec: &ContainerSpec) -> bool {
+    let names = [&spec.host.ipc_mode, &spec.host.pid_mode].into_iter().filter_map(|mode| match mode {
+        NamespaceMode::Container(name) => Some(name),
+        _ => None,
+    });
+    let mut others = names.filter_map(|name| engine.containers.find(name).ok());
+    others.all(|other| other.spec.host.userns_mode != NamespaceMode::Host)
 }
 
 /// Looks up the devices that limits name.

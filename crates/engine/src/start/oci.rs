@@ -50,7 +50,7 @@ pub(super) fn plan(
         sysctl: sysctls(spec, observed, connection),
         resources: Some(resources::plan(host, observed)?),
         cgroups_path: cgroup_path(spec).display().to_string(),
-        namespaces: namespaces::plan(host, observed, &connection.namespace),
+        namespaces: namespaces::plan(host, observed, connection),
         devices: observed.devices.iter().map(|(device, _)| device.clone()).collect(),
         rootfs_propagation: mounts::root_propagation(spec).to_owned(),
         masked_paths: paths(&host.masked_paths, &defaults::MASKED_PATHS),
