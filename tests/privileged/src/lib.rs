@@ -23,6 +23,7 @@
 //! | `sandbox`  | dockerd with Docker's places, in namespaces of its own          |
 //! | `hub`      | images under Docker Hub's names, in a local registry             |
 //! | `stub`     | a registry made by hand, which waits or refuses as a test wants  |
+//! | `schema`   | what answers must look like, by the reference                    |
 //! | `host`     | what the host shows: processes, cgroups, mounts, links           |
 //! | `wait`     | waiting for a condition with a bound                             |
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -40,6 +41,7 @@ pub mod load;
 pub mod options;
 pub mod registry;
 pub mod sandbox;
+pub mod schema;
 pub mod stub;
 pub mod terminal;
 pub mod tmux;

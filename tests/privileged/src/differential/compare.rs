@@ -108,20 +108,28 @@ fn compare_json(fields: &mut Vec<Field>, path: &str, reference: Option<&Value>, 
             }
         }
         (Some(Value::Array(left)), Some(Value::Array(right))) => {
-            // Of lists of another length, what only one of them has.
-            for (sign, these, others) in [("[-]", left, right), ("[+]", right, left)] {
-                let mut others: Vec<&Value> = others.iter().collect();
-                for item in these {
-                    match others.iter().position(|other| *other == item) {
-                        Some(at) => drop(others.swap_remove(at)),
-                        None if sign == "[-]" => push(fields, &format!("{path}{sign}"), Some(item.to_string()), None),
-                        None => push(fields, &format!("{path}{sign}"), None, Some(item.to_string())),
-                    }
+            // Of lists of another length, what only one of them has; what is the same thing is compared.
+            let mut others: Vec<&Value> = right.iter().collect();
+            for item in left {
+                match others.iter().position(|other| same_thing(item, other)) {
+                    Some(at) => compare_json(fields, &format!("{path}[]"), Some(item), Some(others.remove(at))),
+                    None => push(fields, &format!("{path}[-]"), Some(item.to_string()), None),
                 }
+            }
+            for item in others {
+                push(fields, &format!("{path}[+]"), None, Some(item.to_string()));
             }
         }
         _ => push(fields, path, reference.map(ToString::to_string), gantry.map(ToString::to_string)),
     }
+}
+
+/// Whether two members of lists are the same, or called the same.
+fn same_thing(left: &Value, right: &Value) -> bool {
+    // The ids of things that no step named are all alike.
+    let named = |value: &Value, key: &str| value.get(key).filter(|name| **name != "<id>").cloned();
+    let called = |value: &Value| ["Id", "ID", "Name", "Destination"].iter().find_map(|key| named(value, key));
+    left == right || called(left).is_some_and(|name| Some(name) == called(right))
 }
 
 #[cfg(test)]

@@ -33,12 +33,16 @@ struct Side<'a> {
     variables: BTreeMap<String, String>,
 }
 
-/// Sends every step to both engines and compares the answers.
+/// Sends every step to both engines and compares the answers; what is found goes to the report.
 ///
 /// # Errors
 /// When an engine breaks a connection or an answer lacks what a step wants to keep.
-pub fn run(script: &Script, reference: &Daemon, gantry: &Daemon, accepted: &Accepted) -> Result<Report> {
-    let mut report = Report::default();
+pub fn run(
+    script: &Script,
+    (reference, gantry): (&Daemon, &Daemon),
+    accepted: &Accepted,
+    report: &mut Report,
+) -> Result<()> {
     let (mut left, mut right) = (Side::new(reference)?, Side::new(gantry)?);
     for step in &script.0 {
         let context = || format!("{}: {}", step.place, step.title());
@@ -52,7 +56,7 @@ pub fn run(script: &Script, reference: &Daemon, gantry: &Daemon, accepted: &Acce
             }
         }
     }
-    Ok(report)
+    Ok(())
 }
 
 // === impl Side ===
