@@ -1,7 +1,7 @@
 //! The routes of the Engine API as data, and how a path finds its route.
 //!
 //! A pattern is made of literal words and parameters: `{id}` takes one word, `{name*}` takes one or more words (image
-//! names contain slashes). Every pattern may be prefixed with `/v1.MINOR`.
+//! names contain slashes); a second parameter takes one word too. Every pattern may be prefixed with `/v1.MINOR`.
 
 use crate::version::{ApiVersion, VersionError};
 
@@ -89,6 +89,8 @@ pub enum Operation {
     Swarm,
     /// Saving and restoring processes, which this engine does not do: 501.
     Checkpoint,
+    /// Changing a volume of a swarm's storage: 503.
+    ClusterVolume,
     /// Leaving a swarm that this engine is not part of.
     SwarmLeave,
     /// Known to Docker, not offered by this engine: 501.
@@ -144,6 +146,7 @@ pub const ROUTES: &[Route] = &[
     row(Post,   "/containers/{id}/resize",       O::ContainerResize),
     row(Post,   "/containers/{id}/attach",       O::ContainerAttach),
     row(Post,   "/containers/{id}/wait",         O::ContainerWait),
+    row(Delete, "/containers/{id}/checkpoints/{checkpoint}", O::Checkpoint),
     row(Delete, "/containers/{id*}",             O::ContainerRemove),
     row(Post,   "/containers/{id}/exec",         O::ExecCreate),
     row(Post,   "/exec/{id}/start",              O::ExecStart),
@@ -186,7 +189,7 @@ pub const ROUTES: &[Route] = &[
     row(Post,   "/volumes/create",               O::VolumeCreate),
     since(25, Post, "/volumes/prune",            O::VolumePrune),
     row(Get,    "/volumes/{name*}",              O::VolumeInspect),
-    since(42, Put, "/volumes/{name*}",           O::Unsupported),
+    since(42, Put, "/volumes/{name*}",           O::ClusterVolume),
     row(Delete, "/volumes/{name*}",              O::VolumeRemove),
 
     row(Get,    "/networks",                     O::NetworkList),
@@ -269,12 +272,17 @@ fn split_version(path: &str) -> Result<(ApiVersion, &str), VersionError> {
     }
 }
 
-/// Matches one pattern; yields what its parameter took.
+/// Matches one pattern; yields what its first parameter took.
 fn match_pattern<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     let Some((prefix, rest)) = pattern.split_once('{') else {
         return (pattern == path).then_some("");
     };
     let (parameter, suffix) = rest.split_once('}')?;
+    if let Some((middle, _)) = suffix.split_once('{') {
+        let (taken, last) = path.strip_prefix(prefix)?.split_once(middle)?;
+        let words = [taken, last].iter().all(|word| !word.is_empty() && !word.contains('/'));
+        return words.then_some(taken);
+    }
     let taken = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
     let many = parameter.ends_with('*');
     (!taken.is_empty() && (many || !taken.contains('/'))).then_some(taken)
@@ -297,6 +305,8 @@ mod tests {
         assert_eq!(operation(Get, "/images/json"), Some((O::ImageList, "", 51)));
         assert_eq!(operation(Head, "/_ping"), Some((O::Ping, "", 51)));
         assert_eq!(operation(Get, "/v1.24/services"), Some((O::Swarm, "", 24)));
+        assert_eq!(operation(Delete, "/containers/a/checkpoints/b"), Some((O::Checkpoint, "a", 51)));
+        assert_eq!(operation(Delete, "/containers/a/checkpoints"), Some((O::ContainerRemove, "a/checkpoints", 51)));
         for (method, path) in [
             (Get, "/nothing"),
             (Post, "/containers/json"),
@@ -311,9 +321,9 @@ mod tests {
     }
 
     #[test]
-    fn every_pattern_has_at_most_one_parameter_and_starts_with_a_slash() {
+    fn every_pattern_has_at_most_two_parameters_and_starts_with_a_slash() {
         for route in ROUTES {
-            assert!(route.path.starts_with('/') && route.path.matches('{').count() <= 1, "{}", route.path);
+            assert!(route.path.starts_with('/') && route.path.matches('{').count() <= 2, "{}", route.path);
         }
     }
 }

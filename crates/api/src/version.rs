@@ -23,12 +23,12 @@ impl ApiVersion {
     /// The oldest version that clients are told of, as Docker 28 does: what lies below is for consoles that never ask.
     pub const PROMISED: Self = Self(24);
 
-    /// Parses the digits behind `/v`, for example `1.41`. `None` when the text is not a version at all.
+    /// Parses the digits behind `/v`, for example `1.41`; `1` is `1.0`. `None` when the text is not a version at all.
     ///
     /// # Errors
     /// [`VersionError`] for a version outside of the supported range.
     pub fn parse(text: &str) -> Option<Result<Self, VersionError>> {
-        let (major, minor) = text.split_once('.')?;
+        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
         let all_digits = |part: &str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|b| b.is_ascii_digit());
         if !all_digits(major) || !minor.split('.').all(all_digits) {
             return None;
@@ -81,6 +81,10 @@ mod tests {
             ("1.52", "client version 1.52 is too new. Maximum supported API version is 1.51"),
             ("2.0", "client version 2.0 is too new. Maximum supported API version is 1.51"),
             (
+                "1",
+                "client version 1 is too old. Minimum supported API version is 1.12, please upgrade your client to a newer version",
+            ),
+            (
                 "1.11",
                 "client version 1.11 is too old. Minimum supported API version is 1.12, please upgrade your client to a newer version",
             ),
@@ -88,7 +92,7 @@ mod tests {
             let refused = ApiVersion::parse(text).and_then(Result::err).map(|error| error.to_string());
             assert_eq!(refused.as_deref(), Some(message));
         }
-        for not_a_version in ["1", "", "x.y", "1.x", "1."] {
+        for not_a_version in ["", "x.y", "1.x", "1."] {
             assert_eq!(ApiVersion::parse(not_a_version), None, "{not_a_version}");
         }
     }

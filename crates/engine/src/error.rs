@@ -302,8 +302,8 @@ pub enum Invalid {
     #[error("conflicting options: {0}")]
     Conflict(&'static str),
     /// A capability nobody knows.
-    #[error("invalid capability: \"{0}\"")]
-    Capability(String),
+    #[error("invalid {0}: unknown capability: {1:?}")]
+    Capability(&'static str, String),
     /// A security option nobody knows.
     #[error("invalid --security-opt 2: \"{0}\"")]
     SecurityOpt(String),

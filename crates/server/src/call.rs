@@ -55,7 +55,7 @@ impl Call {
     ///
     /// # Errors
     /// 400 for another content type, an empty body, or what does not parse; 413 for more than [`JSON_MOST`].
-    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
+    pub async fn json<T: DeserializeOwned + Default>(&mut self) -> Result<T, Failure> {
         self.check_json()?;
         parse_json(&self.bytes().await?)
     }
@@ -110,17 +110,26 @@ fn check_json(content_type: &str, no_body: bool) -> Result<(), Failure> {
     if content_type.is_empty() && no_body {
         return Ok(());
     }
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let malformed =
+        |what: &str| Err(Failure::invalid(format!("malformed Content-Type header ({content_type}): mime: {what}")));
+    let (media_type, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    let media_type = media_type.trim();
+    if media_type.is_empty() {
+        return malformed("no media type");
+    }
+    if parameters.split(';').any(|parameter| !parameter.trim().is_empty() && !parameter.contains('=')) {
+        return malformed("invalid media parameter");
+    }
     if media_type.eq_ignore_ascii_case("application/json") {
         return Ok(());
-    }
-    if media_type.is_empty() {
-        return Err(Failure::invalid(format!("malformed Content-Type header ({content_type}): mime: no media type")));
     }
     Err(Failure::invalid(format!("unsupported Content-Type header ({content_type}): must be 'application/json'")))
 }
 
-fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+fn parse_json<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, Failure> {
+    if bytes.trim_ascii() == b"null" {
+        return Ok(T::default());
+    }
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::invalid("invalid JSON: got EOF while reading request body"));
     }
@@ -146,6 +155,9 @@ mod tests {
         let text = "unsupported Content-Type header (text/plain): must be 'application/json'";
         assert_eq!(refused("text/plain"), Err(text.to_owned()));
         assert_eq!(refused(""), Err("malformed Content-Type header (): mime: no media type".to_owned()));
+        let text = "malformed Content-Type header (application/json; x): mime: invalid media parameter";
+        assert_eq!(refused("application/json; x"), Err(text.to_owned()));
+        assert_eq!(parse_json::<u8>(b" null\n"), Ok(0));
         let wrong = |text: &str| parse_json::<bool>(text.as_bytes()).map_err(|failure| failure.message);
         assert_eq!(wrong("tru"), Err("invalid JSON: unexpected EOF".to_owned()));
         assert_eq!(wrong("true {}"), Err("unexpected content after JSON".to_owned()));

@@ -12,6 +12,7 @@ mod failure;
 mod handlers;
 mod hijack;
 mod listen;
+mod path;
 mod peer;
 mod query;
 mod respond;

@@ -14,6 +14,10 @@ use crate::tls::Tls;
 /// Who may use a unix socket unless told otherwise.
 const DEFAULT_GROUP: &str = "docker";
 
+/// Connections that may wait to be accepted; the kernel has a bound of its own (`net.core.somaxconn`). The usual 128 are
+/// soon full when many clients come at once, and a client is then told to try again.
+const BACKLOG: i32 = 4096;
+
 /// An address to listen on, as `-H` names it.
 #[derive(Debug)]
 pub enum Listen {
@@ -134,6 +138,7 @@ fn inherit(socket: OwnedFd, access: &Access) -> io::Result<Listener> {
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
+    rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }
@@ -157,6 +162,7 @@ fn bind_unix(path: &Path, group: Option<&str>) -> Result<UnixListener, BindError
     let draft = path.with_extension(format!("{}.tmp", std::process::id()));
     let _ = std::fs::remove_file(&draft);
     let listener = UnixListener::bind(&draft).map_err(failed)?;
+    rustix::net::listen(&listener, BACKLOG).map_err(|error| failed(error.into()))?;
     let prepared = restrict(&draft, group).and_then(|()| std::fs::rename(&draft, path));
     prepared.map_err(|source| {
         let _ = std::fs::remove_file(&draft);

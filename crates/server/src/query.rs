@@ -55,6 +55,21 @@ impl Query {
         }
     }
 
+    /// A truth value as Go's `strconv` reads it; absent is false.
+    ///
+    /// # Errors
+    /// 400 in its words when the value is none.
+    pub fn strict_flag(&self, key: &str) -> Result<bool, Failure> {
+        match self.text(key).unwrap_or("false") {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            text => {
+                let reason = format!("strconv.ParseBool: parsing {text:?}: invalid syntax");
+                Err(Failure::invalid(format!("invalid value for {key}: {text}: {reason}")))
+            }
+        }
+    }
+
     /// A whole number.
     ///
     /// # Errors
@@ -124,6 +139,11 @@ mod tests {
         assert_eq!(query.text("c"), Some("x/y z"));
         let truths = ["a", "b", "c", "d", "e", "g", "h"].map(|key| query.flag(key));
         assert_eq!(truths, [true, false, true, false, false, true, false]);
+        assert_eq!(query.strict_flag("a").and_then(|_| query.strict_flag("g")), Ok(true));
+        assert_eq!(
+            query.strict_flag("m").map_err(|e| e.message),
+            Err("invalid value for m: x: strconv.ParseBool: parsing \"x\": invalid syntax".to_owned())
+        );
         assert!(query.flag_or("h", true) && !query.flag_or("b", true));
         assert_eq!(query.number("n"), Ok(Some(12)));
         assert_eq!(

@@ -1,6 +1,6 @@
 //! How answers look.
 
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, SERVER, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SERVER, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -63,6 +63,16 @@ pub fn failure(failure: Failure) -> Response<ResponseBody> {
     let body = api::error::ErrorResponse { message: failure.message };
     // A text always encodes.
     json(status, &body).unwrap_or_else(|_| empty(status))
+}
+
+/// 301 to another path of this engine.
+#[must_use]
+pub fn moved(location: &str) -> Response<ResponseBody> {
+    let mut response = empty(StatusCode::MOVED_PERMANENTLY);
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
 }
 
 /// The answer that a failure makes for clients from before API 1.24.

@@ -17,11 +17,14 @@ use crate::handlers::{
     archive, attach, build, commit, containers, disk_usage, exec, images, networks, plugins, prune, registry, stats,
     system, volumes,
 };
+use crate::path;
 use crate::peer::Peer;
 use crate::query::{self, Query};
 use crate::respond::{self, Outcome};
 
 const SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
+
+const CLUSTER_VOLUME: &str = "volume update only valid for cluster volumes, but swarm is unavailable";
 
 /// Failures of older versions are plain text.
 const JSON_FAILURES: ApiVersion = ApiVersion(24);
@@ -31,18 +34,36 @@ const CHECKPOINT: &str =
 
 /// Answers one request.
 pub async fn handle(engine: &Arc<Engine>, request: Request<RequestBody>) -> Response<ResponseBody> {
+    if request.method() == hyper::Method::OPTIONS {
+        // What a browser asks before it asks something of another site; without further headers it may not.
+        return finished(respond::empty(StatusCode::OK));
+    }
+    if let Some(location) = path::clean(request.uri()) {
+        return finished(respond::moved(&location));
+    }
+    let version = path_version(request.uri().path());
     let routed = match route(request) {
         Ok(routed) => routed,
-        Err(failure) => return finished(respond::failure(failure)),
+        Err(failure) => return finished(refusal(version, failure)),
     };
-    let (operation, version) = (routed.operation, routed.version);
+    let operation = routed.operation;
     let outcome = dispatch(operation, routed.call(Arc::clone(engine))).await;
     finished(outcome.unwrap_or_else(|failure| {
         if failure.status.is_server_error() {
             tracing::warn!(?operation, status = failure.status.as_u16(), message = failure.message, "request failed");
         }
-        if version < JSON_FAILURES { respond::plain_failure(failure) } else { respond::failure(failure) }
+        refusal(version, failure)
     }))
+}
+
+fn refusal(version: ApiVersion, failure: Failure) -> Response<ResponseBody> {
+    if version < JSON_FAILURES { respond::plain_failure(failure) } else { respond::failure(failure) }
+}
+
+/// The version that a path begins with, whether or not anything has that path; else the newest.
+fn path_version(path: &str) -> ApiVersion {
+    let text = path.strip_prefix("/v").and_then(|rest| rest.split('/').next());
+    text.and_then(ApiVersion::parse).and_then(Result::ok).unwrap_or(ApiVersion::MAXIMUM)
 }
 
 fn finished(mut response: Response<ResponseBody>) -> Response<ResponseBody> {
@@ -121,7 +142,7 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::Build            => Box::pin(build::build(call)),
         O::BuildPrune       => Box::pin(prune::build_cache(call)),
         // Refused when the request was routed.
-        O::Swarm | O::SwarmLeave | O::Checkpoint | O::Unsupported => Box::pin(async { Err(not_found()) }),
+        O::Swarm | O::SwarmLeave | O::ClusterVolume | O::Checkpoint | O::Unsupported => Box::pin(async { Err(not_found()) }),
     }
 }
 
@@ -162,6 +183,7 @@ fn route(mut request: Request<RequestBody>) -> Result<Routed, Failure> {
     match found.route.operation {
         Operation::Swarm => return Err(Failure::new(ErrorKind::Unavailable, SWARM)),
         Operation::Checkpoint => return Err(Failure::new(ErrorKind::NotImplemented, CHECKPOINT)),
+        Operation::ClusterVolume => return Err(Failure::new(ErrorKind::Unavailable, CLUSTER_VOLUME)),
         Operation::SwarmLeave => return Err(Failure::new(ErrorKind::Unavailable, "This node is not part of a swarm")),
         Operation::Unsupported => return Err(Failure::unsupported(&format!("{} {}", head.method, found.route.path))),
         _ => {}

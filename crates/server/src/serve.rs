@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::Engine;
@@ -26,8 +27,10 @@ const GRACE: Duration = Duration::from_millis(300);
 /// Pause after a failed accept, which mostly means that descriptors ran out.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// Connections that are being told that there are too many; what exceeds them is closed without a word.
+/// Clients that are being told, with all patience, that there are too many connections; others only get the words.
 const MOST_REFUSALS: usize = 64;
+/// So many connections leave memory behind that is worth giving back.
+const CROWD: usize = 400;
 /// How long a refused client may take to read why.
 const REFUSAL: Duration = Duration::from_secs(5);
 
@@ -45,7 +48,40 @@ pub struct Server {
 struct Places {
     open: Arc<Semaphore>,
     refused: Arc<Semaphore>,
+    most: usize,
+    /// There were [`CROWD`] connections, and what they needed is still held by the allocator.
+    crowded: Arc<AtomicBool>,
 }
+
+// === impl Places ===
+
+impl Places {
+    fn new(most: usize) -> Self {
+        let most = most.min(Semaphore::MAX_PERMITS);
+        let semaphore = |most: usize| Arc::new(Semaphore::new(most));
+        Self { open: semaphore(most), refused: semaphore(MOST_REFUSALS), most, crowded: Arc::default() }
+    }
+
+    fn take(&self) -> Option<OwnedSemaphorePermit> {
+        if self.taken() >= CROWD {
+            self.crowded.store(true, Ordering::Relaxed);
+        }
+        Arc::clone(&self.open).try_acquire_owned().ok()
+    }
+
+    fn taken(&self) -> usize {
+        self.most - self.open.available_permits()
+    }
+
+    /// To be called when a connection has ended: gives memory back once a crowd has left.
+    fn left(&self) {
+        if self.taken() < CROWD / 4 && self.crowded.swap(false, Ordering::Relaxed) {
+            tokio::task::spawn_blocking(sys::allocator::trim);
+        }
+    }
+}
+
+// === impl Server ===
 
 impl Server {
     /// Binds all addresses; none stays bound when one fails. Of `connections` in total, those of attached clients
@@ -55,9 +91,7 @@ impl Server {
     /// [`BindError`] of the first address that cannot be bound.
     pub fn bind(addresses: Vec<Listen>, access: &Access, connections: usize) -> Result<Self, BindError> {
         let bound = addresses.into_iter().map(|listen| Listener::bind(listen, access));
-        let semaphore = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        let places = Places { open: semaphore(connections), refused: semaphore(MOST_REFUSALS) };
-        Ok(Self { listeners: bound.collect::<Result<_, _>>()?, places })
+        Ok(Self { listeners: bound.collect::<Result<_, _>>()?, places: Places::new(connections) })
     }
 
     /// Answers until `shutdown` completes, then lets answers in progress end. `shutdown` is first polled when every
@@ -103,22 +137,27 @@ async fn accept(listener: Listener, places: Places, engine: Arc<Engine>, mut end
             }
         };
         failing = false;
-        let Ok(place) = Arc::clone(&places.open).try_acquire_owned() else {
-            if let (Accepted::Ready(socket), Ok(place)) = (accepted, Arc::clone(&places.refused).try_acquire_owned()) {
-                tokio::spawn(refuse(socket, place));
+        let Some(place) = places.take() else {
+            if let Accepted::Ready(socket) = accepted {
+                refuse(socket, &places);
             }
             continue;
         };
         match accepted {
             Accepted::Ready(socket) => {
-                tokio::spawn(connection(Tolerant::new(socket, place), Arc::clone(&engine), ended.clone()));
+                let (places, engine, ended) = (places.clone(), Arc::clone(&engine), ended.clone());
+                tokio::spawn(async move {
+                    connection(Tolerant::new(socket, place), engine, ended).await;
+                    places.left();
+                });
             }
             Accepted::Secret(stream, tls) => {
-                let (engine, ended) = (Arc::clone(&engine), ended.clone());
+                let (places, engine, ended) = (places.clone(), Arc::clone(&engine), ended.clone());
                 tokio::spawn(async move {
                     if let Some(stream) = tls.accept(stream).await {
                         connection(Tolerant::new(Socket::Tls(Box::new(stream)), place), engine, ended).await;
                     }
+                    places.left();
                 });
             }
         }
@@ -126,20 +165,35 @@ async fn accept(listener: Listener, places: Places, engine: Arc<Engine>, mut end
 }
 
 /// Says why the connection is closed.
-async fn refuse(mut socket: Socket, _place: OwnedSemaphorePermit) {
+fn refuse(mut socket: Socket, places: &Places) {
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{TOO_MANY}\n",
         TOO_MANY.len() + 1
     );
-    let told = async {
-        socket.write_all(answer.as_bytes()).await?;
-        socket.shutdown().await?;
-        // To close over unread bytes would take the answer back.
-        let mut request = [0; 4096];
-        while socket.read(&mut request).await? > 0 {}
-        io::Result::Ok(())
-    };
-    let _ = tokio::time::timeout(REFUSAL, told).await;
+    match Arc::clone(&places.refused).try_acquire_owned() {
+        Err(_) => {
+            // Whether the client gets it depends on what it sent already.
+            let _ = match &socket {
+                Socket::Unix(stream) => stream.try_write(answer.as_bytes()),
+                Socket::Tcp(stream) => stream.try_write(answer.as_bytes()),
+                Socket::Tls(_) => return,
+            };
+        }
+        Ok(place) => {
+            tokio::spawn(async move {
+                let told = async {
+                    socket.write_all(answer.as_bytes()).await?;
+                    socket.shutdown().await?;
+                    // To close over unread bytes could take the answer back.
+                    let mut request = [0; 4096];
+                    while socket.read(&mut request).await? > 0 {}
+                    io::Result::Ok(())
+                };
+                let _ = tokio::time::timeout(REFUSAL, told).await;
+                drop(place);
+            });
+        }
+    }
 }
 
 async fn connection(socket: Tolerant, engine: Arc<Engine>, mut ended: watch::Receiver<()>) {

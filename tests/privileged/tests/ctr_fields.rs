@@ -18,7 +18,7 @@ fn x_02_what_cannot_be_is_refused_at_create_and_leaves_nothing() {
     }
     let before = daemon.traces();
     for (host, text) in [
-        (json!({ "CapAdd": ["FLY"] }), "invalid capability: \"FLY\""),
+        (json!({ "CapAdd": ["FLY"] }), "invalid CapAdd: unknown capability: \"CAP_FLY\""),
         (json!({ "SecurityOpt": ["magic=on"] }), "invalid --security-opt 2: \"magic=on\""),
         (json!({ "SecurityOpt": ["writable-cgroups=true"], "CgroupnsMode": "host" }), "writable-cgroups"),
         (json!({ "Ulimits": [{ "Name": "luck", "Soft": 1, "Hard": 1 }] }), "invalid ulimit type: luck"),

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub(super) struct Descriptors {
     /// The soft limit that the daemon was started with, where it was raised: what containers shall start with.
     pub(super) before: Option<u64>,
-    /// What clients may have: the other half is the containers'.
+    /// How many clients there may be. Each has two descriptors; the other half is the containers'.
     pub(super) connections: usize,
 }
 
@@ -18,6 +18,6 @@ pub(super) fn raise() -> Descriptors {
     let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let raised = limit.current != limit.maximum && setrlimit(Resource::Nofile, wanted).is_ok();
     let current = if raised { limit.maximum } else { limit.current };
-    let connections = current.and_then(|count| usize::try_from(count / 2).ok()).unwrap_or(usize::MAX);
+    let connections = current.and_then(|count| usize::try_from(count / 4).ok()).unwrap_or(usize::MAX);
     Descriptors { before: limit.current.filter(|_| raised), connections }
 }

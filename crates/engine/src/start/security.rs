@@ -171,8 +171,8 @@ pub(super) fn writable_cgroups(host: &HostConfig) -> bool {
 /// [`Invalid`].
 pub(crate) fn check(host: &HostConfig) -> Result<(), Error> {
     no_new_privileges(host, false)?;
-    names(&host.cap_add)?;
-    names(&host.cap_drop)?;
+    names("CapAdd", &host.cap_add)?;
+    names("CapDrop", &host.cap_drop)?;
     if writable_cgroups(host) && host.cgroupns_mode == NamespaceMode::Host {
         return Err(Invalid::Conflict("writable-cgroups and the cgroup namespace of the host").into());
     }
@@ -187,11 +187,11 @@ pub(crate) fn check(host: &HostConfig) -> Result<(), Error> {
 /// # Errors
 /// [`Invalid::Capability`].
 pub(super) fn capabilities(host: &HostConfig) -> Result<Vec<String>, Error> {
+    let add = names("CapAdd", &host.cap_add)?;
+    let drop = names("CapDrop", &host.cap_drop)?;
     if host.privileged {
         return Ok(all_capabilities());
     }
-    let add = names(&host.cap_add)?;
-    let drop = names(&host.cap_drop)?;
     let (add_all, drop_all) =
         (host.cap_add.iter().any(|name| is_all(name)), host.cap_drop.iter().any(|name| is_all(name)));
     let base = |name: &String| add_all || (!drop_all && defaults::CAPABILITIES.contains(&name.as_str()));
@@ -209,11 +209,12 @@ fn is_all(name: &str) -> bool {
     name.eq_ignore_ascii_case("all")
 }
 
-fn names(list: &[String]) -> Result<Vec<String>, Error> {
+fn names(member: &'static str, list: &[String]) -> Result<Vec<String>, Error> {
     let listed = list.iter().filter(|name| !is_all(name)).map(|given| {
         let upper = given.to_ascii_uppercase();
         let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
-        if ALL.contains(&bare) { Ok(format!("CAP_{bare}")) } else { Err(Invalid::Capability(given.clone()).into()) }
+        let name = format!("CAP_{bare}");
+        if ALL.contains(&bare) { Ok(name) } else { Err(Invalid::Capability(member, name).into()) }
     });
     listed.collect()
 }
@@ -233,7 +234,9 @@ mod tests {
         assert_eq!(with(&[], &["ALL"]).ok(), Some(Vec::new()));
         assert_eq!(with(&["net_admin"], &["all"]).ok(), Some(vec!["CAP_NET_ADMIN".to_owned()]));
         assert_eq!(with(&["ALL"], &["CAP_SYS_ADMIN"]).map(|caps| caps.len()).ok(), Some(40));
-        assert_eq!(with(&["NOPE"], &[]).map_err(|e| e.to_string()), Err("invalid capability: \"NOPE\"".to_owned()));
+        let refused = |add: &[&str], drop: &[&str]| with(add, drop).map_err(|error| error.to_string());
+        assert_eq!(refused(&["NOPE"], &[]), Err("invalid CapAdd: unknown capability: \"CAP_NOPE\"".to_owned()));
+        assert_eq!(refused(&[], &["cap_x"]), Err("invalid CapDrop: unknown capability: \"CAP_X\"".to_owned()));
     }
 
     #[test]

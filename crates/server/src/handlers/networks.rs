@@ -25,7 +25,8 @@ pub(crate) async fn list(call: Call) -> Outcome {
 }
 
 pub(crate) async fn inspect(call: Call) -> Outcome {
-    // `verbose` adds what a swarm's networks have.
+    // It adds what a swarm's networks have.
+    call.query.strict_flag("verbose")?;
     if call.query.text("scope").is_some_and(|scope| scope != "local") {
         return Err(Failure::new(types::ErrorKind::NotFound, format!("network {} not found", call.name)));
     }

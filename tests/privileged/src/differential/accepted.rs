@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! # a reason, which counts for the lines below it up to the next empty line
-//! STEP | FIELD             both may hold `*` for any text
+//! STEP | FIELD                          all parts may hold `*` for any text
+//! STEP | FIELD | REFERENCE              only where the reference answered that
+//! STEP | FIELD | REFERENCE | GANTRY     and Gantry that
 //! ```
 
 use std::cell::Cell;
@@ -19,6 +21,9 @@ pub struct Accepted(Vec<Rule>);
 struct Rule {
     step: String,
     field: String,
+    /// What the two engines answered; `*` where the rule does not say.
+    reference: String,
+    gantry: String,
     reason: String,
     used: Cell<usize>,
 }
@@ -38,10 +43,13 @@ impl Accepted {
             } else if let Some(words) = line.strip_prefix('#') {
                 reason = format!("{reason} {}", words.trim()).trim().to_owned();
             } else {
-                let (step, field) = line.split_once(" | ").with_context(|| format!("no rule: {line}"))?;
                 ensure!(!reason.is_empty(), "no reason: {line}");
-                let (step, field) = (step.trim().to_owned(), field.trim().to_owned());
-                rules.push(Rule { step, field, reason: reason.clone(), used: Cell::new(0) });
+                let mut parts = line.split(" | ").map(|part| part.trim().to_owned());
+                let mut part = || parts.next();
+                let (step, field) = part().zip(part()).with_context(|| format!("no rule: {line}"))?;
+                let any = || "*".to_owned();
+                let (reference, gantry) = (part().unwrap_or_else(any), part().unwrap_or_else(any));
+                rules.push(Rule { step, field, reference, gantry, reason: reason.clone(), used: Cell::new(0) });
             }
         }
         Ok(Self(rules))
@@ -49,7 +57,12 @@ impl Accepted {
 
     /// The reason of the first rule that takes the difference.
     pub fn reason(&self, difference: &Difference) -> Option<&str> {
-        let takes = |rule: &&Rule| matches(&rule.step, &difference.step) && matches(&rule.field, &difference.field);
+        let takes = |rule: &&Rule| {
+            matches(&rule.step, &difference.step)
+                && matches(&rule.field, &difference.field)
+                && matches(&rule.reference, &difference.reference)
+                && matches(&rule.gantry, &difference.gantry)
+        };
         let rule = self.0.iter().find(takes)?;
         rule.used.set(rule.used.get() + 1);
         Some(&rule.reason)
@@ -58,7 +71,7 @@ impl Accepted {
     /// Rules that took nothing: what they excused is gone.
     pub fn stale(&self) -> Vec<String> {
         let unused = self.0.iter().filter(|rule| rule.used.get() == 0);
-        unused.map(|rule| format!("{} | {}", rule.step, rule.field)).collect()
+        unused.map(|rule| format!("{} | {} | {} | {}", rule.step, rule.field, rule.reference, rule.gantry)).collect()
     }
 }
 
@@ -91,6 +104,11 @@ mod tests {
         assert_eq!(accepted.reason(&difference), Some("because of this"));
         assert!(accepted.stale().is_empty());
         difference.field = "status".to_owned();
+        assert_eq!(accepted.reason(&difference), None);
+        let accepted = Accepted::parse("# because\n* | status | 500 | 4*\n").expect("parses");
+        (difference.reference, difference.gantry) = ("500".to_owned(), "400".to_owned());
+        assert_eq!(accepted.reason(&difference), Some("because"));
+        difference.gantry = "500".to_owned();
         assert_eq!(accepted.reason(&difference), None);
         assert!(Accepted::parse("a | b").is_err() && Accepted::parse("# r\nab").is_err());
     }

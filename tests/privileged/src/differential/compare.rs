@@ -1,5 +1,6 @@
 //! Two answers, field by field.
 
+use base64::Engine as _;
 use serde_json::Value;
 
 use super::normal::Normal;
@@ -43,7 +44,8 @@ pub fn compare(step: &Step, reference: (&Answer, &Normal), gantry: (&Answer, &No
     let status = |answer: &Answer| Some(answer.status.to_string());
     push(&mut fields, "status", status(reference.0), status(gantry.0));
     for name in HEADERS {
-        let header = |(answer, normal): (&Answer, &Normal)| answer.header(name).map(|text| normal.text(text));
+        let header =
+            |(answer, normal): (&Answer, &Normal)| answer.header(name).map(|text| normal.text(&readable(text)));
         push(&mut fields, &format!("header {name}"), header(reference), header(gantry));
     }
     if !step.no_body {
@@ -122,6 +124,13 @@ fn compare_json(fields: &mut Vec<Field>, path: &str, reference: Option<&Value>, 
         }
         _ => push(fields, path, reference.map(ToString::to_string), gantry.map(ToString::to_string)),
     }
+}
+
+/// What a header says, where it is JSON in base64.
+fn readable(text: &str) -> String {
+    let decoded = base64::engine::general_purpose::STANDARD.decode(text).ok();
+    let json = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|json| json.starts_with('{'));
+    json.unwrap_or_else(|| text.to_owned())
 }
 
 /// Whether two members of lists are the same, or called the same.

@@ -20,6 +20,8 @@ pub struct Report {
     pub requests: usize,
     /// Differences that the list accepts.
     pub accepted: usize,
+    /// Those, with the reasons.
+    pub excused: Vec<(Difference, String)>,
     /// Differences that nobody accepts.
     pub differences: Vec<Difference>,
 }
@@ -51,7 +53,10 @@ pub fn run(
         report.requests += 1;
         for difference in compare(step, (&expected, &left.normal), (&answer, &right.normal)) {
             match accepted.reason(&difference) {
-                Some(_) => report.accepted += 1,
+                Some(reason) => {
+                    report.accepted += 1;
+                    report.excused.push((difference, reason.to_owned()));
+                }
                 None => report.differences.push(difference),
             }
         }
