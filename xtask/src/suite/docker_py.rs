@@ -14,10 +14,10 @@ const VERSION: &str = "6.1.3";
 /// The first edition whose distribution no longer carries its tests.
 const WITHOUT_TESTS: (u32, u32) = (7, 1);
 
-/// What an edition's own requirement files name, at their versions where these run on today's Python.
-const REQUIREMENTS: [(u32, [&str; 7]); 3] = [
+/// Since which edition which requirements: what its own files name, at their versions where these run on today's Python.
+const REQUIREMENTS: [((u32, u32), [&str; 7]); 4] = [
     (
-        7,
+        (7, 1),
         [
             "packaging==21.3",
             "paramiko==2.11.0",
@@ -29,7 +29,19 @@ const REQUIREMENTS: [(u32, [&str; 7]); 3] = [
         ],
     ),
     (
-        6,
+        (7, 0),
+        [
+            "packaging==21.3",
+            "paramiko==2.11.0",
+            "requests==2.31.0",
+            "urllib3==1.26.18",
+            "websocket-client==1.3.3",
+            "pytest==7.4.2",
+            "pytest-timeout==2.1.0",
+        ],
+    ),
+    (
+        (6, 0),
         [
             "packaging==21.3",
             "paramiko==2.11.0",
@@ -41,7 +53,7 @@ const REQUIREMENTS: [(u32, [&str; 7]); 3] = [
         ],
     ),
     (
-        5,
+        (5, 0),
         [
             "packaging==21.3",
             "paramiko==2.11.0",
@@ -86,7 +98,7 @@ impl DockerPy {
         else {
             bail!("{edition:?} is no edition of the docker SDK");
         };
-        let requirements = REQUIREMENTS.iter().find(|(of, _)| *of == major);
+        let requirements = REQUIREMENTS.iter().find(|(since, _)| *since <= (major, minor));
         let (_, requirements) =
             requirements.with_context(|| format!("no requirements are known for edition {edition}"))?;
         ensure!(
