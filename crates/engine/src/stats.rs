@@ -88,6 +88,15 @@ impl Engine {
 // === impl StatsReader ===
 
 impl StatsReader {
+    /// Ends when the container has been removed.
+    pub fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut status = self.container.watch();
+        async move {
+            // Without a sender there is no container either.
+            let _ = status.wait_for(|status| status.removed).await;
+        }
+    }
+
     /// The next reading; `None` once the container is gone.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! `/containers/{id}/stats`.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,9 +44,12 @@ pub(crate) async fn stats(call: Call) -> Outcome {
 async fn send_all(mut reader: StatsReader, sender: mpsc::Sender<Bytes>) {
     let mut ticks = interval_at(Instant::now(), PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut gone = pin!(reader.gone());
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
+            // At once, not at the next reading: clients take the end of the stream for the end of the container.
+            () = &mut gone => return,
             () = sender.closed() => return,
         }
         match reader.next().await {
