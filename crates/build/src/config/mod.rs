@@ -36,6 +36,8 @@ pub struct Config {
     pub labels: BTreeMap<String, String>,
     /// As it was written.
     pub stop_signal: Option<String>,
+    /// Seconds to wait after the signal. No instruction sets it; images on top inherit it.
+    pub stop_timeout: Option<i64>,
     /// How to ask whether the container is well.
     pub healthcheck: Option<Healthcheck>,
     /// The shell of text commands; `None` is [`SHELL`].

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use store::{ContainerConfig, Healthcheck, ImageId};
 
 /// What the builder changes of an image's configuration.
-pub(super) fn to_builder(config: &ContainerConfig) -> Config {
+pub(crate) fn to_builder(config: &ContainerConfig) -> Config {
     Config {
         user: config.user.clone(),
         exposed_ports: config.exposed_ports.keys().cloned().collect(),
@@ -19,6 +19,7 @@ pub(super) fn to_builder(config: &ContainerConfig) -> Config {
         working_dir: config.working_dir.clone(),
         labels: config.labels.clone().into_iter().collect(),
         stop_signal: config.stop_signal.clone(),
+        stop_timeout: config.stop_timeout,
         healthcheck: config.healthcheck.as_ref().map(|check| config::Healthcheck {
             test: check.test.clone(),
             interval: duration(check.interval),
@@ -34,7 +35,7 @@ pub(super) fn to_builder(config: &ContainerConfig) -> Config {
 }
 
 /// The configuration as images have it.
-pub(super) fn to_store(config: &Config) -> ContainerConfig {
+pub(crate) fn to_store(config: &Config) -> ContainerConfig {
     let empty = || Value::Object(Map::new());
     ContainerConfig {
         user: config.user.clone(),
@@ -46,6 +47,7 @@ pub(super) fn to_store(config: &Config) -> ContainerConfig {
         working_dir: config.working_dir.clone(),
         labels: config.labels.clone().into_iter().collect(),
         stop_signal: config.stop_signal.clone(),
+        stop_timeout: config.stop_timeout,
         healthcheck: config.healthcheck.as_ref().map(|check| Healthcheck {
             test: check.test.clone(),
             interval: nanoseconds(check.interval),
@@ -105,6 +107,7 @@ mod tests {
             cmd: Some(vec!["x".to_owned()]),
             working_dir: "/w".to_owned(),
             stop_signal: Some("9".to_owned()),
+            stop_timeout: Some(3),
             on_build: vec!["RUN x".to_owned()],
             healthcheck: Some(Healthcheck { test: vec!["NONE".to_owned()], retries: 3, ..Healthcheck::default() }),
             ..ContainerConfig::default()

@@ -2,7 +2,7 @@
 //! layers.
 
 mod context;
-mod convert;
+pub(crate) mod convert;
 mod files;
 mod git;
 mod images;

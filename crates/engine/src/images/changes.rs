@@ -1,13 +1,10 @@
 //! `--change`: single Dockerfile instructions that edit an image's configuration.
 
-use std::time::Duration;
-
-use build::config::{Config, Healthcheck};
 use build::dockerfile::steps;
 use build::expand::{Arguments, Globals, Scope, instruction};
-use serde_json::Value;
 use store::ContainerConfig;
 
+use crate::build::convert::{to_builder, to_store};
 use crate::error::{Error, Invalid};
 
 /// The instructions that change a configuration and nothing else.
@@ -40,76 +37,15 @@ pub fn apply_changes(lines: &[String], config: &mut ContainerConfig) -> Result<(
     // A here-document would need lines that a change does not have.
     let steps = steps(&lines.join("\n"), admit).map_err(|error| refused(error.message))?;
     let (globals, arguments) = (Globals::default(), Arguments::default());
-    let mut changed = decoded(config);
+    let mut changed = to_builder(config);
     for step in steps {
         let scope = Scope { env: &changed.env, arguments: &arguments, globals: &globals };
         let found = instruction(&step.instruction, '\\', &scope).map_err(|error| refused(error.to_string()))?;
         changed.apply(&found.value).map_err(|error| refused(error.to_string()))?;
     }
-    encode(changed, config);
+    // What instructions do not know stays.
+    *config = ContainerConfig { other: std::mem::take(&mut config.other), ..to_store(&changed) };
     Ok(())
-}
-
-/// What instructions change of a configuration.
-pub fn decoded(config: &ContainerConfig) -> Config {
-    Config {
-        user: config.user.clone(),
-        env: config.env.clone(),
-        exposed_ports: config.exposed_ports.keys().cloned().collect(),
-        volumes: config.volumes.keys().cloned().collect(),
-        working_dir: config.working_dir.clone(),
-        entrypoint: config.entrypoint.clone(),
-        cmd: config.cmd.clone(),
-        labels: config.labels.clone().into_iter().collect(),
-        stop_signal: config.stop_signal.clone(),
-        healthcheck: config.healthcheck.as_ref().map(|check| Healthcheck {
-            test: check.test.clone(),
-            interval: duration(check.interval),
-            timeout: duration(check.timeout),
-            start_period: duration(check.start_period),
-            start_interval: duration(check.start_interval),
-            retries: u32::try_from(check.retries).ok().filter(|retries| *retries > 0),
-        }),
-        shell: config.shell.clone(),
-        on_build: config.on_build.clone(),
-        ..Config::default()
-    }
-}
-
-/// Puts the changed part back; what instructions do not know stays, and so does the order of keys.
-pub fn encode(changed: Config, config: &mut ContainerConfig) {
-    let empty = || Value::Object(serde_json::Map::new());
-    config.user = changed.user;
-    config.env = changed.env;
-    for port in changed.exposed_ports {
-        config.exposed_ports.entry(port).or_insert_with(empty);
-    }
-    for path in changed.volumes {
-        config.volumes.entry(path).or_insert_with(empty);
-    }
-    config.working_dir = changed.working_dir;
-    config.entrypoint = changed.entrypoint;
-    config.cmd = changed.cmd;
-    config.labels.extend(changed.labels);
-    config.stop_signal = changed.stop_signal;
-    config.healthcheck = changed.healthcheck.map(|check| store::Healthcheck {
-        test: check.test,
-        interval: nanoseconds(check.interval),
-        timeout: nanoseconds(check.timeout),
-        start_period: nanoseconds(check.start_period),
-        start_interval: nanoseconds(check.start_interval),
-        retries: check.retries.unwrap_or_default().into(),
-    });
-    config.shell = changed.shell;
-    config.on_build = changed.on_build;
-}
-
-fn duration(nanoseconds: i64) -> Option<Duration> {
-    u64::try_from(nanoseconds).ok().filter(|time| *time > 0).map(Duration::from_nanos)
-}
-
-fn nanoseconds(time: Option<Duration>) -> i64 {
-    time.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -135,6 +135,7 @@ pub(super) mod tests {
             mounts: Vec::new(),
             driver: "overlay2".to_owned(),
             platform: Platform::host(),
+            build_step: false,
         }
     }
 

@@ -51,6 +51,7 @@ fn container() -> ContainerSummary {
         }],
         driver: "overlay2".to_owned(),
         platform: Platform::host(),
+        build_step: false,
     };
     let exit = ExitInfo {
         code: 3,
