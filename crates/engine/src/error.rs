@@ -438,7 +438,7 @@ pub enum Invalid {
     #[error("{0}")]
     Change(String),
     /// `ps` did not like its arguments.
-    #[error("Error running ps: {0}")]
+    #[error("ps: {0}")]
     Ps(String),
 }
 

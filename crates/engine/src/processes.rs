@@ -20,7 +20,9 @@ pub(crate) fn list(pids: &[i32], arguments: &str) -> Result<ProcessList, Error> 
         .output()
         .map_err(Error::file("execute", "ps"))?;
     if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        // Its first line says why; the others explain ps.
+        let said = String::from_utf8_lossy(&output.stderr);
+        let reason = said.lines().next().map_or_else(|| output.status.to_string(), str::to_owned);
         return Err(Invalid::Ps(reason).into());
     }
     parse(&String::from_utf8_lossy(&output.stdout), pids)

@@ -1,7 +1,7 @@
 //! Row X-02, `update`: limits and restart policy of containers that exist; and KRN-11, block I/O.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use privileged_tests::{Daemon, Options, until};
+use privileged_tests::{Daemon, Options, host, until};
 use serde_json::json;
 
 /// One control file of a container's group, wherever this machine has it.
@@ -169,5 +169,35 @@ fn x_02_update_over_the_api_honours_or_refuses_every_field() {
         let answer = api.request("POST", &path, Some(&body)).unwrap();
         assert_eq!(answer.status, 400, "{body}");
         assert!(answer.json()["message"].as_str().unwrap().contains("cannot be updated"), "{body}");
+    }
+}
+
+#[test]
+fn krn_10_shares_are_those_that_the_kernel_has() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
+        for (shares, refusal, weight) in [
+            ("1", "the minimum allowed cpu-shares is 2", "1"),
+            ("262145", "the maximum allowed cpu-shares is 262144", "10000"),
+        ] {
+            let name = daemon.name("shares");
+            let run = client.run(&["run", "-d", "--cpu-shares", shares, "--name", &name, "busybox", "sleep", "300"]);
+            if host::unified() {
+                // Another scale there: its bounds are the nearest.
+                run.exits(0);
+                assert_eq!(limit(daemon, &name, "cpu", "cpu.shares", "cpu.weight"), weight);
+            } else {
+                run.exits(125).says(refusal);
+            }
+            client.run(&["rm", "-f", &name]).exits(0);
+        }
+        let name = daemon.name("shares");
+        client.run(&["run", "-d", "--cpu-shares", "2", "--name", &name, "busybox", "sleep", "300"]).exits(0);
+        if !host::unified() {
+            let before = limit(daemon, &name, "cpu", "cpu.shares", "cpu.weight");
+            client.run(&["update", "--cpu-shares", "1", &name]).exits(1).says("the minimum allowed cpu-shares is 2");
+            assert_eq!(limit(daemon, &name, "cpu", "cpu.shares", "cpu.weight"), before);
+        }
+        client.run(&["rm", "-f", &name]).exits(0);
     }
 }

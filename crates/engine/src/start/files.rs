@@ -84,7 +84,12 @@ fn hosts_text(
 ) -> Result<String, Error> {
     let mut extra = extra_hosts(engine, spec);
     if connection.namespace == NetworkNamespace::Host {
-        let mut text = std::fs::read_to_string("/etc/hosts").map_err(Error::file("read", "/etc/hosts"))?;
+        // A machine may have none, and in comments anything.
+        let mut text = match std::fs::read("/etc/hosts") {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::file("read", "/etc/hosts")(error)),
+        };
         for (name, address) in &extra {
             text.push_str(&format!("{address}\t{name}\n"));
         }

@@ -52,6 +52,14 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// The kernel took another number of shares than it was given, the nearest that it has.
+    #[error("the {} allowed cpu-shares is {nearest}", if *above { "maximum" } else { "minimum" })]
+    Shares {
+        /// The number was too large.
+        above: bool,
+        /// The bound.
+        nearest: u64,
+    },
     /// A value outside its domain.
     #[error("invalid {setting}: {reason}")]
     Invalid {

@@ -155,6 +155,11 @@ fn apply_cpu(directory: Directory<'_>, cpu: &Cpu) -> Result<(), Error> {
     // An idle group has a fixed weight and refuses another.
     if cpu.idle != Some(1) {
         set("cpu.shares", shares.map(text))?;
+        if let (Some(wanted), Some(nearest)) = (shares, shares.and_then(|_| files::number(&group.join("cpu.shares"))))
+            && wanted != nearest
+        {
+            return Err(Error::Shares { above: wanted > nearest, nearest });
+        }
     }
     // The old quota may be too large for the new period, or the other way round.
     let quota = quota.map(|value| value.to_string());
