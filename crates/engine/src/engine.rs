@@ -1,6 +1,6 @@
 //! The engine: the rooms it composes and what belongs to no single container.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 use network::{EndpointRecord, Network};
 use runtime::cgroup::Cgroup;
 use store::{Store, StoreConfig};
-use sys::sealed_exe::SealedDirectory;
 
 use crate::config::{EngineConfig, LiveConfig};
 use crate::error::Error;
@@ -17,6 +16,7 @@ use crate::exec::ExecTable;
 use crate::images::Pulls;
 use crate::links::LinkTable;
 use crate::model::ContainerSpec;
+use crate::monitors::Monitors;
 use crate::paths::Paths;
 use crate::recover;
 use crate::registry::Registry;
@@ -49,10 +49,7 @@ pub struct Engine {
     pub(crate) resolvers: Arc<Resolvers>,
     /// Who links to whom.
     pub(crate) links: LinkTable,
-    /// The program that becomes a monitor, as it is executed.
-    pub(crate) monitor: PathBuf,
-    /// What that path leads through: a mount by which no container can overwrite the program (CVE-2019-5736).
-    _sealed: Option<SealedDirectory>,
+    pub(crate) monitors: Monitors,
 }
 
 // === impl Engine ===
@@ -156,7 +153,6 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
     let found = recover::observe(&paths)?;
     let endpoints: Vec<EndpointRecord> = found.iter().flat_map(recover::Found::live_endpoints).collect();
     let network = Arc::new(Network::open(config.network.clone(), &endpoints)?);
-    let (monitor, sealed) = seal(&config.monitor);
     let engine = Engine {
         paths,
         store,
@@ -170,23 +166,8 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         links: LinkTable::default(),
         live: ArcSwap::from_pointee(config.live.clone()),
         ending: AtomicBool::new(false),
-        monitor,
-        _sealed: sealed,
+        monitors: Monitors::new(&config.monitor, config.descriptors),
         config: Arc::new(config),
     };
     Ok((Arc::new(engine), found))
-}
-
-/// The path to execute the monitor by. Kernels before Linux 5.12 cannot guard it and get the plain one.
-fn seal(program: &Path) -> (PathBuf, Option<SealedDirectory>) {
-    let sealed = match program.parent().map(SealedDirectory::of) {
-        Some(Ok(sealed)) => sealed,
-        Some(Err(error)) => {
-            tracing::warn!(%error, "the monitor's program is not guarded against being overwritten");
-            return (program.to_owned(), None);
-        }
-        None => return (program.to_owned(), None),
-    };
-    let name = program.file_name().unwrap_or_default().to_string_lossy();
-    (sealed.program(&name), Some(sealed))
 }

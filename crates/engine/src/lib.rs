@@ -26,6 +26,7 @@ mod limits;
 mod links;
 mod log;
 pub mod model;
+mod monitors;
 mod name_files;
 mod names;
 mod networks;

@@ -1,15 +1,16 @@
 //! Container layers: the writable directory on top of an image, and its root file system as data.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fs;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::mount::MountFlags;
 use types::{ContainerId, Mount};
 
-use crate::driver::{self, Driver, Slot, make_directory, write};
+use crate::driver::{self, Driver, Slot, make_directory, open_directory, write};
+use crate::init_layer;
 use crate::state::ContainerLayer;
 use crate::{ChainId, Error, ImageId, Result, Store};
 
@@ -34,10 +35,6 @@ pub struct GraphDriverData {
     /// `<id>/work`.
     pub work_dir: Option<String>,
 }
-
-/// What the `-init` layer holds, so that mounts over these paths never change the image or the container.
-const INIT_DIRECTORIES: [&CStr; 6] = [c"dev", c"dev/pts", c"dev/shm", c"etc", c"proc", c"sys"];
-const INIT_FILES: [&CStr; 5] = [c".dockerenv", c"dev/console", c"etc/hostname", c"etc/hosts", c"etc/resolv.conf"];
 
 impl Store {
     /// Makes the writable layer of a container and its `-init` layer on top of `image`.
@@ -92,19 +89,10 @@ impl Store {
             let state = inner.state();
             parent.and_then(|parent| Some(state.layers.get(&parent)?.slot.clone()))
         };
-        let lower = below.as_ref().map(Slot::lower_of_child).unwrap_or_default();
-        let init_slot = inner.driver.make(&inner.paths, init, lower)?;
-        let init_diff = inner.driver.diff(&inner.paths, init);
-        if let (Driver::Vfs, Some(below)) = (inner.driver, &below) {
-            crate::copy::copy_tree(&inner.paths.layer(&below.id), &init_diff)?;
-        }
-        fill_init(&init_diff)?;
-        if inner.driver == Driver::Overlay2 {
-            write(&inner.paths.layer(init).join("committed"), b"")?;
-        }
+        let init_slot = init_layer::make(inner.driver, &inner.paths, init, below.as_ref())?;
         let slot = inner.driver.make(&inner.paths, id, init_slot.lower_of_child())?;
         if inner.driver == Driver::Vfs {
-            crate::copy::copy_tree(&init_diff, &inner.paths.layer(id))?;
+            crate::copy::copy_tree(&inner.paths.layer(init), &inner.paths.layer(id))?;
         }
         self.write_mount_record(container, id, init, parent)?;
         Ok(slot)
@@ -300,28 +288,4 @@ impl Store {
         let state = self.0.state();
         state.containers.get(container).cloned().ok_or_else(|| Error::NoSuchContainerLayer(container.to_string()))
     }
-}
-
-/// Makes the fixed content of an `-init` layer with one system call each.
-fn fill_init(diff: &Path) -> Result<()> {
-    let root = open_directory(diff)?;
-    let failed = |name: &CStr, source| Error::io("create", diff.join(name.to_string_lossy().as_ref()), source);
-    let present = |made: rustix::io::Result<()>| match made {
-        Err(rustix::io::Errno::EXIST) => Ok(()),
-        other => other,
-    };
-    for name in INIT_DIRECTORIES {
-        present(rustix::fs::mkdirat(&root, name, Mode::from_raw_mode(0o755))).map_err(|e| failed(name, e))?;
-    }
-    for name in INIT_FILES {
-        let made = rustix::fs::mknodat(&root, name, FileType::RegularFile, Mode::from_raw_mode(0o755), 0);
-        present(made).map_err(|e| failed(name, e))?;
-    }
-    let name = c"etc/mtab";
-    present(rustix::fs::symlinkat(c"/proc/mounts", &root, name)).map_err(|e| failed(name, e))
-}
-
-fn open_directory(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|source| Error::io("open", path, source))
 }

@@ -1,9 +1,10 @@
 //! Storage drivers: directories of layers and how they become a root file system.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, makedev};
+use rustix::fs::{CWD, FileType, Mode, OFlags, makedev};
 use types::LayerId;
 
 use crate::paths::Paths;
@@ -113,6 +114,8 @@ impl Driver {
     pub(crate) fn parts(self, paths: &Paths, id: &str) -> Vec<PathBuf> {
         let directory = paths.layer(id);
         let link = match self {
+            // A container's `-init` layer leads to the one for all, whose link stays.
+            Self::Overlay2 if directory.is_symlink() => None,
             // An empty one, of a layer that a kill left half-made, would name the directory of all links.
             Self::Overlay2 => fs::read_to_string(directory.join("link")).ok().filter(|link| is_link(link)),
             Self::Vfs => None,
@@ -135,6 +138,7 @@ pub(crate) fn prepare(driver: Driver, paths: &Paths) -> Result<()> {
         Driver::Overlay2 => {
             make_directory_all(paths.layers(), 0o710)?;
             make_directory_all(&paths.links(), 0o755)?;
+            crate::init_layer::prepare(paths)?;
             backing_device(paths.root(), paths.layers())
         }
         Driver::Vfs => make_directory_all(paths.layers(), 0o710),
@@ -187,7 +191,7 @@ fn random_link() -> String {
 }
 
 /// Whether a text has the form of [`random_link`].
-fn is_link(text: &str) -> bool {
+pub(crate) fn is_link(text: &str) -> bool {
     text.len() == 26 && text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'))
 }
 
@@ -207,6 +211,11 @@ pub(crate) fn make_directory_all(path: &Path, mode: u32) -> Result<()> {
     fs::create_dir_all(path)
         .and_then(|()| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)))
         .map_err(|source| Error::io("mkdir", path, source))
+}
+
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|source| Error::io("open", path, source))
 }
 
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {

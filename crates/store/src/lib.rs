@@ -21,6 +21,7 @@ mod image;
 mod image_view;
 mod images;
 mod import;
+mod init_layer;
 mod layers;
 mod load;
 mod manifest;

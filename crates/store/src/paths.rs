@@ -20,7 +20,8 @@
 //! ├── overlay2/                            0710
 //! │   ├── backingFsBlockDev
 //! │   ├── l/<26 characters>                → ../<layer>/diff
-//! │   └── <layer>/{diff,link,lower,committed,work,merged}; a container's is accompanied by <layer>-init
+//! │   ├── shared-init/{diff,link,committed}   what containers have between image and writable layer
+//! │   └── <layer>/{diff,link,lower,committed,work,merged}; a container's is accompanied by <layer>-init → shared-init
 //! ├── vfs/dir/<layer>/                     whole copies, when overlay cannot be mounted
 //! ├── tmp/load-<random>/…                  archives in passing; emptied at start
 //! └── volumes/                             0701

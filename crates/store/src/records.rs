@@ -192,7 +192,7 @@ pub(crate) fn clear_leftovers(paths: &Paths, driver: Driver, sweeper: &Sweeper, 
     for container in state.containers.values() {
         known.extend([container.slot.id.as_str(), container.init.as_str()]);
     }
-    known.insert("l");
+    known.extend(["l", crate::init_layer::SHARED]);
     let layers: Vec<String> = list(paths.layers())
         .into_iter()
         .filter(|name| !known.contains(name.as_str()) && paths.layer(name).is_dir())

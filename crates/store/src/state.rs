@@ -67,7 +67,7 @@ pub(crate) struct BlobRecord {
 #[derive(Clone, Debug)]
 pub(crate) struct ContainerLayer {
     pub(crate) slot: Slot,
-    /// Name of the `-init` layer's directory.
+    /// Name of the `-init` layer's directory, or of what leads to it.
     pub(crate) init: String,
     pub(crate) parent: Option<ChainId>,
     /// Topmost layers of images that it mounts.

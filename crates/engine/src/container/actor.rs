@@ -251,6 +251,8 @@ impl Actor {
         self.engine.volumes_in_use(&self.container, true);
         self.engine.container_event(&self.container, "start", &[]);
         self.engine.refresh_links(&self.container);
+        let engine = Arc::clone(&self.engine);
+        tokio::task::spawn_blocking(move || engine.monitors.refill());
         Ok(())
     }
 

@@ -119,7 +119,7 @@ pub(crate) fn start(
         init: observed.init.is_some(),
         attached,
     };
-    let Spawned { socket, mut child } = monitor::client::spawn(&engine.monitor, engine.config.descriptors)?;
+    let Spawned { socket, mut child } = engine.monitors.take()?;
     let since = Timestamp::now();
     match hand_over(&socket, spec, plan, &streams) {
         Ok((pid, start_time)) => {
