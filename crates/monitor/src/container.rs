@@ -4,22 +4,13 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use runtime::cgroup::Cgroup;
-use runtime::{CreateRequest, Created, Stdio};
+use runtime::{CreateRequest, Stdio};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::error::Error;
 use crate::protocol::StartPlan;
 use crate::streams::Ends;
-
-/// A container that is set up and not started.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) created: Created,
-    pub(crate) ends: Ends,
-    /// Clock ticks from boot to the start of the main process.
-    pub(crate) start_time: u64,
-}
 
 /// What is left to know of a running container.
 #[derive(Debug)]
@@ -33,8 +24,8 @@ pub(crate) struct Container {
     pub(crate) limited: bool,
 }
 
-/// Makes the container up to the point where it waits for [`Created::start`].
-pub(crate) fn prepare(plan: &mut StartPlan) -> Result<Prepared, Error> {
+/// What the runtime is to make, and our ends of its streams where they are pipes.
+pub(crate) fn request(plan: &mut StartPlan) -> Result<(CreateRequest, Ends), Error> {
     let (stdio, ends) = stdio(plan)?;
     let request = CreateRequest {
         id: plan.container_id.clone(),
@@ -48,13 +39,7 @@ pub(crate) fn prepare(plan: &mut StartPlan) -> Result<Prepared, Error> {
         stdio,
         options: runtime::CreateOptions { hold_signals: plan.init, ..runtime::CreateOptions::default() },
     };
-    let mut created = runtime::create(request).map_err(Error::Runtime)?;
-    let ends = match created.console.take() {
-        Some(console) => terminal_ends(console, plan.open_stdin)?,
-        None => ends,
-    };
-    let start_time = start_time(created.pid)?;
-    Ok(Prepared { created, ends, start_time })
+    Ok((request, ends))
 }
 
 /// The container's ends of its streams, and ours.
@@ -82,7 +67,8 @@ fn stdio(plan: &StartPlan) -> Result<(Stdio, Ends), Error> {
     Ok((Stdio::Pipes { stdin, stdout: stdout_writer, stderr: stderr_writer }, ends))
 }
 
-fn terminal_ends(console: OwnedFd, open_stdin: bool) -> Result<Ends, Error> {
+/// Our ends of a terminal.
+pub(crate) fn terminal_ends(console: OwnedFd, open_stdin: bool) -> Result<Ends, Error> {
     let failed = |source| Error::Prepare { step: "open terminal", source };
     nonblocking(&console).map_err(failed)?;
     let stdin = if open_stdin { Some(console.try_clone().map_err(failed)?) } else { None };

@@ -45,7 +45,7 @@ pub enum Error {
     Log(#[source] logs::Error),
     /// The runtime could not start the container.
     #[error("monitor: start container")]
-    Runtime(#[source] runtime::Error),
+    Runtime(#[from] runtime::Error),
     /// The daemon's connection failed before there was a container.
     #[error("monitor: connection")]
     Protocol(#[from] ProtocolError),

@@ -217,9 +217,7 @@ pub struct Failure {
 pub enum Phase {
     /// The request, the run directory, the log file.
     Prepare,
-    /// Namespaces, cgroup, mounts.
-    Create,
-    /// From the release of the init to its execve.
+    /// Namespaces, cgroup, mounts, the command.
     Start,
     /// An exec.
     Exec,

@@ -114,23 +114,26 @@ fn start(mut plan: StartPlan, fds: Vec<OwnedFd>, signals: SignalFd) -> Result<Mo
         return Err((Phase::Prepare, Error::Plan("attached clients and descriptors differ in number")));
     }
     let (own_pids, limited) = (has_own_pids(&plan), has_memory_limit(&plan));
-    let mut prepared = container::prepare(&mut plan).map_err(in_phase(Phase::Create))?;
-    let created = &mut prepared.created;
-    // While somebody holds it, the unmounting of the root file system (which writes back what is dirty) does
-    // not stand between the end of the main process and our notice of it.
-    let mount_namespace = std::fs::File::open(format!("/proc/{}/ns/mnt", created.pid)).ok();
-    let (pid, start_time, cgroup) = (created.pid, prepared.start_time, created.cgroup.take());
-    let container = Container { pid, start_time, cgroup, own_pids, limited };
-    streams.connect(prepared.ends, &poller);
-    let attached = plan.attached.iter().zip(fds).try_for_each(|(options, fd)| streams.attach(fd, *options, &poller));
-    let started = attached
-        .map_err(|source| (Phase::Prepare, Error::Prepare { step: "attach clients", source }))
-        .and_then(|()| record(&plan, &container).map_err(in_phase(Phase::Prepare)))
-        .and_then(|()| created.start().map_err(|error| (Phase::Start, Error::Runtime(error))));
-    if let Err(error) = started {
-        abandon(&container);
-        return Err(error);
+    let (request, mut ends) = container::request(&mut plan).map_err(in_phase(Phase::Prepare))?;
+    let (mut start_time, mut mount_namespace) = (0, None);
+    let started = runtime::run(request, |pid| {
+        start_time = container::start_time(pid)?;
+        // While somebody holds it, the unmounting of the root file system (which writes back what is dirty) does
+        // not stand between the end of the main process and our notice of it.
+        mount_namespace = std::fs::File::open(format!("/proc/{pid}/ns/mnt")).ok();
+        let attached =
+            plan.attached.iter().zip(fds).try_for_each(|(options, fd)| streams.attach(fd, *options, &poller));
+        attached.map_err(|source| Error::Prepare { step: "attach clients", source })?;
+        record(&plan, pid, start_time)
+    });
+    let mut created = started.map_err(in_phase(Phase::Start))?;
+    let container = Container { pid: created.pid, start_time, cgroup: created.cgroup.take(), own_pids, limited };
+    if let Some(console) = created.console.take() {
+        ends = container::terminal_ends(console, plan.open_stdin)
+            .inspect_err(|_| abandon(&container))
+            .map_err(in_phase(Phase::Prepare))?;
     }
+    streams.connect(ends, &poller);
     Ok(Monitor::new(plan.run_dir, poller, signals, listener, streams, container, mount_namespace))
 }
 
@@ -167,14 +170,12 @@ fn has_memory_limit(plan: &StartPlan) -> bool {
     memory.is_some_and(|memory| memory.limit.is_some_and(|limit| limit > 0))
 }
 
-fn record(plan: &StartPlan, container: &Container) -> Result<(), Error> {
-    let record =
-        MonitorRecord { monitor_pid: std::process::id() as i32, pid: container.pid, start_time: container.start_time };
+fn record(plan: &StartPlan, pid: i32, start_time: u64) -> Result<(), Error> {
+    let record = MonitorRecord { monitor_pid: std::process::id() as i32, pid, start_time };
     crate::supervise::write_record(&plan.run_dir.join(MONITOR_RECORD), &record)
 }
 
-/// Takes back a container that did not start: its process, which may still wait for the start, and its
-/// control group.
+/// Ends a container that nobody could watch, and takes back its control group.
 fn abandon(container: &Container) {
     if let Some(pid) = rustix::process::Pid::from_raw(container.pid) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);

@@ -36,6 +36,19 @@ pub struct Created {
     state: State,
 }
 
+/// Whose part of the work failed.
+#[derive(Debug)]
+enum Failure<E> {
+    Runtime(Error),
+    Caller(E),
+}
+
+impl<E> From<Error> for Failure<E> {
+    fn from(error: Error) -> Self {
+        Self::Runtime(error)
+    }
+}
+
 // === impl Created ===
 
 impl Created {
@@ -48,6 +61,10 @@ impl Created {
     pub fn start(&mut self) -> Result<(), Error> {
         let channel = self.channel.take().ok_or(Error::NotRunning { pid: self.pid })?;
         release(&channel)?;
+        self.run_poststart_hooks()
+    }
+
+    fn run_poststart_hooks(&self) -> Result<(), Error> {
         run_hooks("poststart", &self.poststart, &State { status: "running".to_owned(), ..self.state.clone() })
     }
 }
@@ -61,9 +78,13 @@ pub fn start_detached(socket: &Path) -> Result<(), Error> {
     release(&Channel::from_socket(socket))
 }
 
+fn go_on(channel: &Channel) -> Result<(), Error> {
+    channel.send(&Message::Continue).map_err(Error::step(Step::Synchronise, "continue"))
+}
+
 fn release(channel: &Channel) -> Result<(), Error> {
     let failed = Error::step::<io::Error>;
-    channel.send(&Message::Continue).map_err(failed(Step::Synchronise, "start"))?;
+    go_on(channel)?;
     match channel.receive().map_err(failed(Step::Synchronise, "start"))? {
         Message::End => Ok(()),
         Message::Failed(error) => Err(error),
@@ -78,12 +99,59 @@ fn release(channel: &Channel) -> Result<(), Error> {
 /// # Errors
 /// One [`Error`] per step; nothing is left behind then, the control group included.
 pub fn create(request: CreateRequest) -> Result<Created, Error> {
+    let made = make(request, |plan, cgroup, launched, state| {
+        begin(plan, cgroup, launched)?;
+        Ok(await_ready(plan, launched, state)?)
+    });
+    made.map_err(|failure: Failure<std::convert::Infallible>| match failure {
+        Failure::Runtime(error) => error,
+        Failure::Caller(never) => match never {},
+    })
+}
+
+/// Makes a container and lets it execute its command, without a stop in between.
+///
+/// What has to be done before the command runs is `meanwhile`'s: it gets the process's id on the host and works while the
+/// process sets itself up, which finds the word to start already there when it comes to it. The caller must be
+/// single-threaded, as for [`create`].
+///
+/// # Errors
+/// As [`create`] and [`Created::start`], and those of `meanwhile`; nothing is left behind but for an error of the poststart
+/// hooks, when the process runs.
+pub fn run<E: From<Error>>(request: CreateRequest, meanwhile: impl FnOnce(i32) -> Result<(), E>) -> Result<Created, E> {
+    let made = make(request, |plan, cgroup, launched, state| {
+        let prepare = || meanwhile(launched.pid.as_raw_nonzero().get()).map_err(Failure::Caller);
+        begin(plan, cgroup, launched)?;
+        if plan.hooks.stop_the_process() {
+            let console = await_ready(plan, launched, state)?;
+            prepare()?;
+            release(&launched.channel)?;
+            return Ok(console);
+        }
+        prepare()?;
+        go_on(&launched.channel)?;
+        Ok(await_execution(&launched.channel)?)
+    });
+    let mut created = made.map_err(|failure| match failure {
+        Failure::Runtime(error) => error.into(),
+        Failure::Caller(error) => error,
+    })?;
+    created.channel = None;
+    created.run_poststart_hooks()?;
+    Ok(created)
+}
+
+/// Makes a container, with `oversee` for what is done outside while the process sets itself up.
+fn make<E>(
+    request: CreateRequest,
+    oversee: impl FnOnce(&Plan, &Cgroup, &Launched, &State) -> Result<Option<OwnedFd>, Failure<E>>,
+) -> Result<Created, Failure<E>> {
     let CreateRequest { id, spec, bundle, rootfs, seccomp, stdio, options } = request;
     let plan = plan(&id, &spec, &bundle, &rootfs, options)?;
     let filter = filter(&spec, seccomp)?;
     let state = state(&id, "creating", 0, &bundle, &spec);
     let cgroup = Cgroup::create(&plan.cgroup, &resources(&spec)).map_err(Error::Cgroup)?;
-    let made = launch(&plan, &cgroup, stdio, filter, state);
+    let made = launch(&plan, &cgroup, stdio, filter, state, oversee);
     made.inspect_err(|_| {
         // The first failure is the one to report, and what remains is an empty directory.
         let _ = cgroup.remove();
@@ -93,7 +161,14 @@ pub fn create(request: CreateRequest) -> Result<Created, Error> {
     })
 }
 
-fn launch(plan: &Plan, cgroup: &Cgroup, stdio: Stdio, filter: Option<Filter>, state: State) -> Result<Created, Error> {
+fn launch<E>(
+    plan: &Plan,
+    cgroup: &Cgroup,
+    stdio: Stdio,
+    filter: Option<Filter>,
+    state: State,
+    oversee: impl FnOnce(&Plan, &Cgroup, &Launched, &State) -> Result<Option<OwnedFd>, Failure<E>>,
+) -> Result<Created, Failure<E>> {
     let entry = cgroup.entry().map_err(Error::Cgroup)?;
     let trees = RefCell::new(launcher::open_binds(plan)?);
     let gate = match &plan.options.start_socket {
@@ -101,7 +176,7 @@ fn launch(plan: &Plan, cgroup: &Cgroup, stdio: Stdio, filter: Option<Filter>, st
         None => None,
     };
     // Born in a user namespace that it joins, the process would have no right to its cgroup.
-    let born_inside = !plan.namespaces.joins.iter().any(|(kind, _)| *kind == crate::spec::NamespaceKind::User);
+    let born_inside = born_inside(plan);
     let before = || launcher::prepare(plan, &mut trees.borrow_mut());
     let launched = {
         let directory = clone_target(&entry, born_inside)?;
@@ -116,8 +191,7 @@ fn launch(plan: &Plan, cgroup: &Cgroup, stdio: Stdio, filter: Option<Filter>, st
             Init { plan, channel, gate, stdio, entry: Some(entry), trees, filter, state, launched }.run()
         })?
     };
-    let result = oversee(plan, cgroup, &launched, &state, born_inside);
-    match result {
+    match oversee(plan, cgroup, &launched, &state) {
         Ok(console) => Ok(Created {
             pid: launched.pid.as_raw_nonzero().get(),
             console,
@@ -129,7 +203,10 @@ fn launch(plan: &Plan, cgroup: &Cgroup, stdio: Stdio, filter: Option<Filter>, st
         }),
         Err(error) => {
             let status = launched.discard();
-            Err(if matches!(error, Error::Died { .. }) { Error::Died { status } } else { error })
+            Err(match error {
+                Failure::Runtime(Error::Died { .. }) => Error::Died { status }.into(),
+                other => other,
+            })
         }
     }
 }
@@ -140,34 +217,50 @@ fn clone_target(entry: &Entry, born_inside: bool) -> Result<Option<OwnedFd>, Err
     target.transpose().map_err(Error::step(Step::Clone, "control group"))
 }
 
-/// The runtime's part while the process sets itself up. Gives the terminal's master, if there is one.
-fn oversee(
-    plan: &Plan,
-    cgroup: &Cgroup,
-    launched: &Launched,
-    state: &State,
-    born_inside: bool,
-) -> Result<Option<OwnedFd>, Error> {
+/// Whether the process is born in its control group: in a user namespace that it joins it would have no right to.
+fn born_inside(plan: &Plan) -> bool {
+    !plan.namespaces.joins.iter().any(|(kind, _)| *kind == crate::spec::NamespaceKind::User)
+}
+
+/// What the process needs from outside before it sets itself up.
+fn begin(plan: &Plan, cgroup: &Cgroup, launched: &Launched) -> Result<(), Error> {
     let pid = launched.pid.as_raw_nonzero().get();
-    if !born_inside {
+    if !born_inside(plan) {
         cgroup.join(pid).map_err(Error::Cgroup)?;
     }
     map_ids(&plan.namespaces, pid)?;
     identity::raise_hard_limits(launched.pid, &plan.process)?;
     adjust_oom_score(pid, plan.process.oom_score_adj)?;
-    let synchronise = Error::step::<io::Error>;
-    launched.channel.send(&Message::Go).map_err(synchronise(Step::Synchronise, "go"))?;
+    launched.channel.send(&Message::Go).map_err(Error::step(Step::Synchronise, "go"))
+}
+
+/// Runs the hooks that the process asks for, until only its command is left. Gives the terminal's master, if there is one.
+fn await_ready(plan: &Plan, launched: &Launched, state: &State) -> Result<Option<OwnedFd>, Error> {
     let mut console = None;
     loop {
-        match launched.channel.receive().map_err(synchronise(Step::Synchronise, "create"))? {
+        match launched.channel.receive().map_err(Error::step::<io::Error>(Step::Synchronise, "create"))? {
             Message::Console(master) => console = Some(master),
             Message::Hooks => {
-                let state = State { pid, ..state.clone() };
+                let state = State { pid: launched.pid.as_raw_nonzero().get(), ..state.clone() };
                 run_hooks("prestart", &plan.hooks.prestart, &state)?;
                 run_hooks("createRuntime", &plan.hooks.create_runtime, &state)?;
-                launched.channel.send(&Message::Continue).map_err(synchronise(Step::Synchronise, "hooks"))?;
+                go_on(&launched.channel)?;
             }
             Message::Ready => return Ok(console),
+            Message::Failed(error) => return Err(error),
+            _ => return Err(Error::Died { status: String::new() }),
+        }
+    }
+}
+
+/// Waits until a process that has the word to start executes its command, or says why not.
+fn await_execution(channel: &Channel) -> Result<Option<OwnedFd>, Error> {
+    let (mut console, mut ready) = (None, false);
+    loop {
+        match channel.receive().map_err(Error::step::<io::Error>(Step::Synchronise, "start"))? {
+            Message::Console(master) => console = Some(master),
+            Message::Ready => ready = true,
+            Message::End if ready => return Ok(console),
             Message::Failed(error) => return Err(error),
             _ => return Err(Error::Died { status: String::new() }),
         }

@@ -24,7 +24,7 @@ mod root;
 pub mod seccomp;
 pub mod spec;
 
-pub use created::{Created, create, start_detached};
+pub use created::{Created, create, run, start_detached};
 pub use error::{Error, Step};
 pub use exec::exec;
 pub use hooks::{State, run_hooks};

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use rustix::mount::MountFlags;

@@ -176,7 +176,7 @@ impl Init<'_> {
 
     fn run_early_hooks(&self) -> Result<(), Error> {
         let hooks = &self.plan.hooks;
-        if !hooks.prestart.is_empty() || !hooks.create_runtime.is_empty() {
+        if hooks.stop_the_process() {
             self.channel.send(&Message::Hooks).map_err(Error::step(Step::Synchronise, ""))?;
             await_message(&self.channel)?;
         }

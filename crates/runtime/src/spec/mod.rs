@@ -124,6 +124,16 @@ pub struct Hooks {
     pub poststop: Vec<Hook>,
 }
 
+// === impl Hooks ===
+
+impl Hooks {
+    /// Whether the process stops on its way, for hooks that run on the host.
+    #[must_use]
+    pub fn stop_the_process(&self) -> bool {
+        !self.prestart.is_empty() || !self.create_runtime.is_empty()
+    }
+}
+
 /// One program of a hook list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
