@@ -42,6 +42,14 @@ pub enum Failure {
     /// A `--format` text does not fit what it formats.
     #[error("failed to execute template: {0}")]
     TemplateRun(template::Error),
+    /// The engine's text, with the exit code that goes with it.
+    #[error("{text}")]
+    Status {
+        /// The text.
+        text: String,
+        /// The code.
+        code: u8,
+    },
     /// A file or stream.
     #[error("{what}: {source}")]
     Io {
@@ -67,7 +75,7 @@ impl Failure {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
-            Self::Exit(code) | Self::Usage { code, .. } | Self::Run { code, .. } => *code,
+            Self::Exit(code) | Self::Usage { code, .. } | Self::Run { code, .. } | Self::Status { code, .. } => *code,
             _ => 1,
         }
     }

@@ -31,7 +31,7 @@ struct Message {
     progress: Option<Progress>,
     #[serde(rename = "errorDetail")]
     error: Option<ErrorDetail>,
-    aux: Option<serde::de::IgnoredAny>,
+    aux: Option<Aux>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +47,16 @@ struct Progress {
 #[serde(default)]
 struct ErrorDetail {
     message: String,
+    /// Exit code of the command that failed.
+    code: i64,
+}
+
+/// What is meant for programs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Aux {
+    #[serde(rename = "ID")]
+    id: String,
 }
 
 /// Shows messages as they come.
@@ -56,13 +66,23 @@ pub struct Display<W> {
     terminal: Option<usize>,
     ids: Vec<String>,
     pending: Vec<u8>,
+    /// The image that was told last.
+    image: Option<String>,
 }
 
 /// Shows an answer's messages to their end.
 ///
 /// # Errors
 /// The engine's own error message, or that the connection broke.
-pub async fn show(mut response: Response, target: Target) -> Result<(), Failure> {
+pub async fn show(response: Response, target: Target) -> Result<(), Failure> {
+    build(response, target).await.map(drop)
+}
+
+/// The same, and the id of the image that a build has made. A command that failed gives its exit code.
+///
+/// # Errors
+/// As [`show`].
+pub async fn build(mut response: Response, target: Target) -> Result<Option<String>, Failure> {
     let columns = |fd: rustix::fd::BorrowedFd<'_>| {
         let size = termios::tcgetwinsize(fd).ok()?;
         Some(usize::from(size.ws_col))
@@ -82,13 +102,13 @@ pub async fn show(mut response: Response, target: Target) -> Result<(), Failure>
     while let Some(bytes) = response.chunk().await? {
         display.push(&bytes)?;
     }
-    Ok(())
+    Ok(display.image)
 }
 
 impl<W: Write> Display<W> {
     /// A display on `out`; `terminal` has its columns when it is one.
     pub fn new(out: W, terminal: Option<usize>) -> Self {
-        Self { out, terminal, ids: Vec::new(), pending: Vec::new() }
+        Self { out, terminal, ids: Vec::new(), pending: Vec::new(), image: None }
     }
 
     /// Takes the next piece of the stream.
@@ -115,7 +135,8 @@ impl<W: Write> Display<W> {
     }
 
     fn message(&mut self, message: &Message) -> Result<(), Failure> {
-        if message.aux.is_some() {
+        if let Some(aux) = &message.aux {
+            self.image = Some(aux.id.clone()).filter(|id| !id.is_empty()).or(self.image.take());
             return Ok(());
         }
         let mut text = String::new();
@@ -145,7 +166,11 @@ impl<W: Write> Display<W> {
         }
         // Whoever read our progress may be gone; the operation goes on.
         let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
-        shown.map(|_| ()).map_err(Failure::Invalid)
+        let code = message.error.as_ref().and_then(|error| u8::try_from(error.code).ok()).filter(|code| *code != 0);
+        shown.map(|_| ()).map_err(|text| match code {
+            Some(code) => Failure::Status { text, code },
+            None => Failure::Invalid(text),
+        })
     }
 }
 

@@ -28,10 +28,22 @@ impl Scratch {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Takes it away now and removes it in a quiet moment: freeing the blocks of many files takes its time.
+    ///
+    /// # Errors
+    /// The file system's refusal.
+    pub fn discard(mut self, store: &Store) -> Result<()> {
+        store.remove_later(&std::mem::take(&mut self.path))
+    }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        // Discarded.
+        if self.path.as_os_str().is_empty() {
+            return;
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove a temporary directory");
         }

@@ -180,6 +180,12 @@ pub(crate) fn stream_error(error: io::Error) -> Error {
     }
 }
 
+/// Whether an archive ends right behind the content of an entry, in the middle of a block. Docker's client sends such
+/// contexts, and Go reads them.
+pub(crate) fn lacks_padding(error: &io::Error) -> bool {
+    error.to_string() == "unexpected EOF during skip"
+}
+
 /// Reads to the end, so that digests cover what follows the archive's end mark.
 pub(crate) fn drain(reader: &mut dyn Read) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
@@ -223,6 +229,30 @@ mod tests {
         }
         assert!(decompress(&b"BZh91AY"[..]).is_err());
         assert!(matches!(decompress(&b""[..]), Ok((Compression::None, _))));
+    }
+
+    #[test]
+    fn an_archive_without_its_last_padding_is_told_from_a_broken_one() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(700);
+        builder.append_data(&mut header, "f", &[1u8; 700][..]).expect("entry");
+        let bytes = builder.into_inner().expect("archive");
+        let ends = |length: usize| {
+            let mut archive = tar::Archive::new(&bytes[..length]);
+            for entry in archive.entries().expect("entries") {
+                match entry {
+                    Ok(mut entry) => match io::copy(&mut entry, &mut io::sink()) {
+                        Ok(700) => {}
+                        _ => return false,
+                    },
+                    Err(error) => return lacks_padding(&error),
+                }
+            }
+            true
+        };
+        assert!(ends(512 + 700) && ends(512 + 1024));
+        assert!(!ends(512 + 699));
     }
 
     #[test]

@@ -5,8 +5,11 @@
 //! Stages and steps are walked in their order. A step is known by the image below it and by a [`Record`] that says
 //! everything about it, the content of files by digest: this is what caches are asked for.
 
+mod copying;
 mod event;
 mod failure;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod worker;
 

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use types::Platform;
 
+use super::copying::{content, destination, flag, permissions, refuse_flags, sources};
 use super::event::{Event, Stream};
-use super::failure::{BUILDKIT, Failure};
+use super::failure::Failure;
 use super::worker::{Content, Network, Origin, Record, RunStep, Script, Sources, Target, Worker};
 use crate::config::Config;
 use crate::dockerfile::{
     self, Argument, Dockerfile, Files, Instruction, Pair, Run, RunNetwork, RunSecurity, Stage, Task,
 };
 use crate::expand::{self, Arguments, Globals, Lexer, Scope};
-use crate::path;
 
 /// The search path of images that have none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -406,52 +406,4 @@ fn nop(config: &Config, text: &str) -> Vec<String> {
     let mut words = config.shell();
     words.push(text.to_owned());
     words
-}
-
-fn flag<E: std::error::Error>(name: &str) -> Failure<E> {
-    Failure::Instruction(format!("the --{name} option {BUILDKIT}"))
-}
-
-fn refuse_flags<E: std::error::Error>(files: &Files) -> Result<(), Failure<E>> {
-    match (files.link, files.excludes.is_empty()) {
-        (true, _) => Err(flag("link")),
-        (false, false) => Err(flag("exclude")),
-        (false, true) => Ok(()),
-    }
-}
-
-/// Nothing yet, of the context.
-fn sources<I>(is_add: bool) -> Sources<I> {
-    Sources { origin: Origin::Context, contents: Vec::new(), unpack: None, is_add, checksum: None }
-}
-
-/// What a word means as a source.
-fn content(path: &str, is_add: bool) -> Result<Content, String> {
-    let is_url = path.starts_with("http://") || path.starts_with("https://");
-    let is_repository = path.starts_with("git@") || path.starts_with("git://") || path.starts_with("ssh://");
-    if !is_add {
-        return if is_url {
-            Err("source can't be a URL for COPY".to_owned())
-        } else {
-            Ok(Content::Path(path.to_owned()))
-        };
-    }
-    if is_repository || (is_url && path.split(['#', '?']).next().is_some_and(|path| path.ends_with(".git"))) {
-        return Err(format!("{path}: adding a git repository {BUILDKIT}"));
-    }
-    Ok(if is_url { Content::Url(path.to_owned()) } else { Content::Path(path.to_owned()) })
-}
-
-/// `--chmod`: octal digits.
-fn permissions(text: &str) -> Result<u32, String> {
-    let parsed = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
-    parsed
-        .ok_or_else(|| format!("invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777"))
-}
-
-/// The destination as an absolute path; a slash at the end stays.
-fn destination(working_dir: &str, requested: &str) -> String {
-    let clean = path::join(&format!("/{working_dir}"), requested);
-    let is_directory = requested.ends_with('/') && clean != "/";
-    if is_directory { format!("{clean}/") } else { clean }
 }

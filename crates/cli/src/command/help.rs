@@ -8,8 +8,8 @@ use crate::flags::flag_block;
 use crate::root::GLOBAL;
 
 /// Commands that the first page shows first, in this order.
-const COMMON: [&str; 11] =
-    ["run", "exec", "ps", "pull", "push", "images", "login", "logout", "search", "version", "info"];
+const COMMON: [&str; 12] =
+    ["run", "exec", "ps", "build", "pull", "push", "images", "login", "logout", "search", "version", "info"];
 
 /// A command that only programs call.
 const HIDDEN: &str = "dial-stdio";

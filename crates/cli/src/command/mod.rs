@@ -1,6 +1,7 @@
 //! The commands, one a file, and the table of all of them.
 
 mod attach;
+mod build;
 mod commit;
 mod common;
 mod container_body;
@@ -94,6 +95,7 @@ pub struct Command {
 
 /// Words that gather commands.
 pub static GROUPS: &[(&str, &str)] = &[
+    ("builder", "Manage builds"),
     ("container", "Manage containers"),
     ("image", "Manage images"),
     ("manifest", "Manage Docker image manifests and manifest lists"),
@@ -105,6 +107,7 @@ pub static GROUPS: &[(&str, &str)] = &[
 /// Every command.
 pub static COMMANDS: &[&Command] = &[
     &attach::COMMAND,
+    &build::COMMAND,
     &commit::COMMAND,
     &cp::COMMAND,
     &create::COMMAND,
@@ -136,6 +139,7 @@ pub static COMMANDS: &[&Command] = &[
     &pause::PAUSE,
     &pause::UNPAUSE,
     &port::COMMAND,
+    &prune::BUILDER,
     &prune::CONTAINER,
     &prune::IMAGE,
     &prune::NETWORK,

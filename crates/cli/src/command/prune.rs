@@ -13,6 +13,21 @@ use crate::options::filter;
 const FORCE: Flag = Flag::switch("force", "Do not prompt for confirmation").short('f');
 const UNTIL: Flag = Flag::value("filter", "filter", "Provide filter values (e.g. \"until=<timestamp>\")");
 
+/// `builder prune`.
+pub static BUILDER: Command = Command {
+    paths: &["builder prune"],
+    usage: "[OPTIONS]",
+    about: "Remove build cache",
+    flags: &[&[
+        Flag::switch("all", "Remove all unused build cache, not just dangling ones").short('a'),
+        Flag::value("filter", "filter", "Provide filter values (e.g. \"until=24h\")"),
+        FORCE,
+    ]],
+    interspersed: true,
+    args: Args::None,
+    run: builder,
+};
+
 /// `container prune`.
 pub static CONTAINER: Command = Command {
     paths: &["container prune"],
@@ -91,6 +106,15 @@ const NETWORKS: Kind = Kind { path: "/networks/prune", member: "NetworksDeleted"
 const VOLUMES: Kind = Kind { path: "/volumes/prune", member: "VolumesDeleted", title: "Deleted Volumes:" };
 const IMAGES: Kind = Kind { path: "/images/prune", member: "ImagesDeleted", title: "Deleted Images:" };
 const CACHE: Kind = Kind { path: "/build/prune", member: "CachesDeleted", title: "Deleted build cache objects:" };
+
+fn builder(context: &Context, m: &Matches) -> Result<(), Failure> {
+    let warning = if m.on("all") {
+        "WARNING! This will remove all build cache."
+    } else {
+        "WARNING! This will remove all dangling build cache."
+    };
+    alone(context, m, CACHE, warning, Vec::new())
+}
 
 fn containers(context: &Context, m: &Matches) -> Result<(), Failure> {
     let warning = "WARNING! This will remove all stopped containers.";

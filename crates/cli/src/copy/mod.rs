@@ -1,9 +1,11 @@
 //! What `cp` does on our side: reading and writing the local file system, and which name ends up where.
 
+mod context;
 mod extract;
 mod names;
 mod pack;
 
+pub use context::{pack_context, pack_files};
 pub use extract::{Extraction, extract};
 pub use names::{Info, Rename, arrange, local_source, renamed, resolve_local, split_argument, split_entry};
 pub use pack::{Source, pack};

@@ -27,7 +27,7 @@ pub struct Source {
 }
 
 struct Packer<W: Write> {
-    archive: tar::Builder<W>,
+    archive: Archive<W>,
     renames: Vec<Rename>,
     /// The first name of a file with several.
     links: HashMap<(u64, u64), Vec<u8>>,
@@ -38,8 +38,7 @@ struct Packer<W: Write> {
 /// # Errors
 /// What the file system or the writer refuses, with the path.
 pub fn pack(source: &Source, writer: impl Write) -> Result<(), String> {
-    let mut packer =
-        Packer { archive: tar::Builder::new(writer), renames: source.renames.clone(), links: HashMap::new() };
+    let mut packer = Packer { archive: Archive::new(writer), renames: source.renames.clone(), links: HashMap::new() };
     packer.entry(&source.directory.join(&source.name), source.name.as_bytes())?;
     packer.archive.finish().map_err(|error| go_text(&error))
 }
@@ -95,6 +94,30 @@ impl<W: Write> Packer<W> {
 
     fn append(
         &mut self,
+        header: Header,
+        name: &[u8],
+        link: &[u8],
+        xattrs: &[(String, Vec<u8>)],
+        content: impl Read,
+    ) -> io::Result<()> {
+        self.archive.append(header, name, link, xattrs, content)
+    }
+}
+
+/// An archive whose names may be of any length and bytes.
+pub(super) struct Archive<W: Write>(tar::Builder<W>);
+
+impl<W: Write> Archive<W> {
+    pub(super) fn new(writer: W) -> Self {
+        Self(tar::Builder::new(writer))
+    }
+
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.0.finish()
+    }
+
+    pub(super) fn append(
+        &mut self,
         mut header: Header,
         name: &[u8],
         link: &[u8],
@@ -105,7 +128,7 @@ impl<W: Write> Packer<W> {
         records.extend([("path", name), ("linkpath", link)].into_iter().filter(|(_, value)| value.len() > NAME));
         records.extend(xattrs.iter().map(|(key, value)| (key.as_str(), value.as_slice())));
         if !records.is_empty() {
-            self.archive.append_pax_extensions(records)?;
+            self.0.append_pax_extensions(records)?;
         }
         if let Some(raw) = header.as_gnu_mut() {
             for (field, value) in [(&mut raw.name, name), (&mut raw.linkname, link)] {
@@ -114,11 +137,11 @@ impl<W: Write> Packer<W> {
             }
         }
         header.set_cksum();
-        self.archive.append(&header, content)
+        self.0.append(&header, content)
     }
 }
 
-fn header(metadata: &Metadata) -> Header {
+pub(super) fn header(metadata: &Metadata) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
     header.set_mode(metadata.mode() & 0o7777);
@@ -129,7 +152,7 @@ fn header(metadata: &Metadata) -> Header {
     header
 }
 
-fn set_device(header: &mut Header, metadata: &Metadata) -> io::Result<()> {
+pub(super) fn set_device(header: &mut Header, metadata: &Metadata) -> io::Result<()> {
     let kind = metadata.file_type();
     header.set_entry_type(if kind.is_char_device() {
         EntryType::Char
@@ -143,7 +166,7 @@ fn set_device(header: &mut Header, metadata: &Metadata) -> io::Result<()> {
 }
 
 /// The attributes that belong to a file rather than to this machine; file systems without them have none.
-fn xattrs(path: &Path) -> Vec<(String, Vec<u8>)> {
+pub(super) fn xattrs(path: &Path) -> Vec<(String, Vec<u8>)> {
     let mut names = vec![0u8; 64 << 10];
     let Ok(length) = rustix::fs::llistxattr(path, &mut names[..]) else { return Vec::new() };
     let names = names[..length].split(|byte| *byte == 0);

@@ -114,6 +114,22 @@ pub fn forget(context: &Context, server: &str) -> Result<(), Failure> {
     erased
 }
 
+/// The `X-Registry-Config` header: base64url of all accounts by registry.
+///
+/// # Errors
+/// As [`find`].
+pub fn all(context: &Context) -> Result<String, Failure> {
+    let config = context.config();
+    let mut accounts = serde_json::Map::new();
+    for server in config.auths.keys().chain(config.credential_helpers.keys()) {
+        let account = find(context, server)?;
+        if !account.is_empty() {
+            accounts.insert(server.clone(), account.json());
+        }
+    }
+    Ok(base64::encode_url(serde_json::Value::Object(accounts).to_string().as_bytes()))
+}
+
 /// The `X-Registry-Auth` header for a registry: base64url of the account's JSON.
 ///
 /// # Errors

@@ -29,7 +29,8 @@ pub(super) struct Context {
     /// As the user named it.
     name: String,
     text: Vec<u8>,
-    _scratch: Scratch,
+    scratch: Option<Scratch>,
+    store: Store,
 }
 
 impl Context {
@@ -39,7 +40,10 @@ impl Context {
         let store = engine.store.clone();
         match from {
             BuildContext::Archive(mut archive) => {
-                let open = move || Self::read(store.unpack_context(&mut archive)?, name, None);
+                let open = move || {
+                    let scratch = store.unpack_context(&mut archive)?;
+                    Self::read(store, scratch, name, None)
+                };
                 engine.blocking(open).await
             }
             BuildContext::Remote(address) => match Repository::parse(&address) {
@@ -47,13 +51,13 @@ impl Context {
                     let clone = move || {
                         let scratch = store.scratch("git")?;
                         let root = repository.clone_into(&scratch)?;
-                        Self::read(scratch, name, Some(&root))
+                        Self::read(store, scratch, name, Some(&root))
                     };
                     engine.blocking(clone).await
                 }
                 None if address.starts_with("http://") || address.starts_with("https://") => {
                     let (file, scratch) = download(engine, &address).await?;
-                    engine.blocking(move || Self::of_file(&store, file, scratch, name)).await
+                    engine.blocking(move || Self::of_file(store, file, scratch, name)).await
                 }
                 None => Err(Error::BuildContext(format!("remoteURL ({address}) could not be recognized as URL"))),
             },
@@ -61,12 +65,13 @@ impl Context {
     }
 
     /// An archive is a context, anything else a Dockerfile without files.
-    fn of_file(store: &Store, mut file: File, scratch: Scratch, name: String) -> Result<Self, Error> {
+    fn of_file(store: Store, mut file: File, scratch: Scratch, name: String) -> Result<Self, Error> {
         let failed = || Error::file("read", "the context");
         file.rewind().map_err(failed())?;
         if is_archive(&mut file) {
             file.rewind().map_err(failed())?;
-            return Self::read(store.unpack_context(&mut file)?, name, None);
+            let scratch = store.unpack_context(&mut file)?;
+            return Self::read(store, scratch, name, None);
         }
         drop(scratch);
         file.rewind().map_err(failed())?;
@@ -75,11 +80,11 @@ impl Context {
         file.take(LIMIT).read_to_end(&mut text).map_err(failed())?;
         let path = scratch.path().join(DOCKERFILE);
         std::fs::write(&path, text).map_err(Error::file("write", &path))?;
-        Self::read(scratch, DOCKERFILE.to_owned(), None)
+        Self::read(store, scratch, DOCKERFILE.to_owned(), None)
     }
 
     /// `below`: the part of the directory that is the context.
-    fn read(scratch: Scratch, name: String, below: Option<&str>) -> Result<Self, Error> {
+    fn read(store: Store, scratch: Scratch, name: String, below: Option<&str>) -> Result<Self, Error> {
         let directory = match below {
             None => scratch.path().to_owned(),
             Some(below) => scratch.path().join(below),
@@ -102,7 +107,7 @@ impl Context {
         let mut text = Vec::new();
         file.take(LIMIT).read_to_end(&mut text).map_err(Error::file("read", &name))?;
         hide_own_files(root.as_fd(), &name)?;
-        Ok(Self { root, name, text, _scratch: scratch })
+        Ok(Self { root, name, text, scratch: Some(scratch), store })
     }
 
     /// The directory.
@@ -144,6 +149,15 @@ fn hide_own_files(root: BorrowedFd<'_>, dockerfile: &str) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // The client waits for the end of the build, not for that of ten thousand files.
+        if let Some(Err(error)) = self.scratch.take().map(|scratch| scratch.discard(&self.store)) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the context of a build is still there");
+        }
+    }
 }
 
 /// A name is no pattern.

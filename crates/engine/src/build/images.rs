@@ -14,8 +14,8 @@ use crate::error::Error;
 /// Where steps that were done before are looked for.
 #[derive(Default)]
 pub(super) struct Cache {
-    /// Images of `--cache-from`; empty for whatever was built here.
-    pub(super) sources: Vec<Arc<Image>>,
+    /// Images of `--cache-from`, as far as they are here; `None` for whatever was built here.
+    pub(super) sources: Option<Vec<Arc<Image>>>,
 }
 
 /// Makes the image of a step; `layer` is what the step has written.
@@ -55,19 +55,17 @@ impl Cache {
         record: &Record<'_, ImageId>,
     ) -> Result<Option<ImageId>, Error> {
         let here = built_here(engine, record);
-        if self.sources.is_empty() {
-            return Ok(here);
-        }
+        let Some(sources) = &self.sources else { return Ok(here) };
         if let Some(image) = here
-            && self.sources.iter().any(|source| descends(engine, source, image))
+            && sources.iter().any(|source| descends(engine, source, image))
         {
             return Ok(Some(image));
         }
-        self.from_sources(engine, lease, record)
+        self.in_histories(engine, lease, record)
     }
 
     /// The step in the history of one of the sources.
-    fn from_sources(
+    fn in_histories(
         &mut self,
         engine: &Engine,
         lease: &Lease,
@@ -80,13 +78,13 @@ impl Cache {
             follows(source, parent.as_deref())
                 && source.config.history.get(done).is_some_and(|entry| entry.created_by == command)
         };
-        let Some(source) = self.sources.iter().find(continues).cloned() else { return Ok(None) };
+        let Some(source) = self.sources.iter().flatten().find(continues).cloned() else { return Ok(None) };
         if source.config.history.len() == done + 1 {
             return Ok(Some(source.id));
         }
         let image = restore(engine, lease, record, parent.as_deref(), &source)?;
         // Later steps have to come from the same image.
-        self.sources = vec![source];
+        self.sources = Some(vec![source]);
         Ok(Some(image))
     }
 }

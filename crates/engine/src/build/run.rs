@@ -26,7 +26,7 @@ impl EngineWorker {
     ) -> Result<Result<ImageId, i32>, Error> {
         let Some(image) = record.parent else { return Err(nothing_to_run(&step.command)) };
         let script = step.script.as_ref().map(|script| self.write_script(script)).transpose()?;
-        let request = request(&self.settings, image, step, script.as_ref());
+        let request = request(&self.settings, image, record, step, script.as_ref());
         let created = self.block_on(self.engine.create(request))?;
         let id = created.id;
         self.send(BuildEvent::Step(Event::Running(id.to_string())));
@@ -124,6 +124,7 @@ fn nothing_to_run(command: &[String]) -> Error {
 fn request(
     settings: &Settings,
     image: &ImageId,
+    record: &Record<'_, ImageId>,
     step: &RunStep,
     script: Option<&(Scratch, String)>,
 ) -> CreateContainer {
@@ -144,6 +145,9 @@ fn request(
             // Takes the image's away.
             entrypoint: Some(vec![String::new()]),
             env: step.env.clone(),
+            user: record.config.user.clone(),
+            working_dir: record.config.working_dir.clone(),
+            labels: record.config.labels.clone(),
             healthcheck: Some(Healthcheck { test: vec!["NONE".to_owned()], ..Healthcheck::default() }),
             attach_stdout: true,
             attach_stderr: true,
@@ -173,5 +177,5 @@ pub(super) fn placeholder(settings: &Settings, record: &Record<'_, ImageId>, ima
         network: Network::Default,
         script: None,
     };
-    request(settings, image, &step, None)
+    request(settings, image, record, &step, None)
 }

@@ -59,7 +59,8 @@ impl EngineWorker {
         sender: mpsc::Sender<Result<BuildEvent, Error>>,
     ) -> Self {
         // One that is not here is no source.
-        let sources = settings.cache_from.iter().filter_map(|name| engine.find_image(name).ok()).collect();
+        let found = || settings.cache_from.iter().filter_map(|name| engine.find_image(name).ok()).collect();
+        let sources = (!settings.cache_from.is_empty()).then(found);
         let lease = engine.store.lease();
         Self { engine, runtime, settings, context, sender, lease, cache: Cache { sources } }
     }

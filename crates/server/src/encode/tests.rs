@@ -177,6 +177,7 @@ fn spec(mounts: Vec<MountPoint>) -> Arc<ContainerSpec> {
         mounts,
         driver: "overlay2".to_owned(),
         platform: Platform::host(),
+        build_step: false,
     })
 }
 

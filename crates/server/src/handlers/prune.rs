@@ -38,7 +38,7 @@ pub(crate) async fn volumes(call: Call) -> Outcome {
     respond::ok(&Volumes { volumes_deleted: pruned.removed, space_reclaimed: pruned.reclaimed })
 }
 
-/// There is no builder, hence no cache: nothing is ever deleted.
+/// What the builder remembers are its images, which `image prune` removes; there is no other cache to be emptied.
 pub(crate) async fn build_cache(call: Call) -> Outcome {
     decode::filters(call.query.text("filters"))?;
     for key in ["keep-storage", "reserved-space", "max-used-space", "min-free-space"] {

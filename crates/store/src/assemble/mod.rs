@@ -2,6 +2,7 @@
 //! goes is looked up in the image below ([`place`]), and a [`LayerWriter`] writes it straight into a new layer.
 
 mod image_view;
+mod pattern;
 pub mod place;
 pub mod sources;
 mod writer;

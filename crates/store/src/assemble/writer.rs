@@ -12,7 +12,7 @@ use tar::EntryType;
 use super::sources::Found;
 use crate::files::resolve;
 use crate::pack::{Content, Packer};
-use crate::stream::{decompress_any, drain, stream_error};
+use crate::stream::{decompress_any, drain, lacks_padding, stream_error};
 use crate::unpack::clean_name;
 use crate::{Error, Result};
 
@@ -93,7 +93,10 @@ impl<'a> LayerWriter<'a> {
         let mut places = Places { root, base: path, made: HashSet::new(), known: HashMap::new() };
         let mut archive = tar::Archive::new(&mut plain);
         for entry in archive.entries().map_err(stream_error)? {
-            self.entry(&mut places, entry.map_err(stream_error)?)?;
+            match entry {
+                Err(error) if lacks_padding(&error) => break,
+                entry => self.entry(&mut places, entry.map_err(stream_error)?)?,
+            }
         }
         drain(&mut plain).map_err(stream_error)
     }

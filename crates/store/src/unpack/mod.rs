@@ -21,7 +21,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec};
 pub(crate) use name::clean as clean_name;
 
 use crate::files::Extract;
-use crate::stream::stream_error;
+use crate::stream::{lacks_padding, stream_error};
 use crate::{Error, Result};
 
 /// What whiteouts become.
@@ -111,7 +111,11 @@ impl<'a> Unpacker<'a> {
     fn all(mut self, reader: &mut dyn Read) -> Result<u64> {
         let mut archive = tar::Archive::new(reader);
         for entry in archive.entries().map_err(stream_error)? {
-            self.entry(entry.map_err(stream_error)?)?;
+            match entry {
+                // The content of the last entry was read to its end.
+                Err(error) if lacks_padding(&error) => break,
+                entry => self.entry(entry.map_err(stream_error)?)?,
+            }
         }
         self.finish()
     }
