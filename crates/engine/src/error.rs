@@ -420,7 +420,7 @@ pub enum Invalid {
     #[error("user specified IP address is supported on user defined networks only")]
     AddressOnDefault,
     /// A change that does not go with what the container has.
-    #[error("Conflicting options: {0}")]
+    #[error("{0}")]
     UpdateConflict(&'static str),
     /// A stop signal of the image that is none.
     #[error("{0}")]
@@ -483,7 +483,7 @@ impl Kind for Error {
             Self::NoSuchContainer(_) | Self::NoSuchEndpoint(_) | Self::NoSuchExec(_) | Self::NoSuchPath { .. } => {
                 ErrorKind::NotFound
             }
-            Self::Invalid(Invalid::JoinStopped(_)) => ErrorKind::Conflict,
+            Self::Invalid(Invalid::JoinStopped(_) | Invalid::UpdateConflict(_)) => ErrorKind::Conflict,
             Self::AmbiguousPrefix(_)
             | Self::InvalidName(_)
             | Self::SameName

@@ -124,11 +124,11 @@ impl ExecTable {
         self.lock().get(&key).map(Arc::clone).ok_or_else(missing)
     }
 
-    /// Ids of the execs of a container that run now.
-    pub(crate) fn running_in(&self, container: &ContainerId) -> Vec<ExecId> {
-        let running = |entry: &ExecEntry| matches!(*entry.progress.borrow(), Progress::Running { .. });
+    /// Ids of the execs of a container that have not ended.
+    pub(crate) fn open_in(&self, container: &ContainerId) -> Vec<ExecId> {
+        let open = |entry: &ExecEntry| !matches!(*entry.progress.borrow(), Progress::Ended { .. });
         let entries = self.lock();
-        let mine = entries.values().filter(|entry| entry.container == *container && running(entry));
+        let mine = entries.values().filter(|entry| entry.container == *container && open(entry));
         mine.map(|entry| entry.id.clone()).collect()
     }
 

@@ -162,7 +162,7 @@ impl Engine {
         Ok(ContainerDetails {
             networks: self.networks_of(&spec, &status),
             ports: ports_of(&spec, &status),
-            exec_ids: self.execs.running_in(&spec.id),
+            exec_ids: self.execs.open_in(&spec.id),
             resolv_conf_path: self.paths.resolv_conf(owner),
             hostname_path: self.paths.hostname(owner),
             hosts_path: self.paths.hosts(owner),

@@ -77,10 +77,22 @@ pub(crate) fn merge(host: &HostConfig, request: &UpdateContainer) -> Result<Over
 /// A quota is written in one of two ways, and a container keeps to one.
 fn check_processors(had: &Resources, new: &Resources) -> Result<(), Invalid> {
     let conflicts = [
-        (new.nano_cpus > 0 && had.cpu_period > 0, "Nano CPUs cannot be updated as CPU Period has already been set"),
-        (new.nano_cpus > 0 && had.cpu_quota > 0, "Nano CPUs cannot be updated as CPU Quota has already been set"),
-        (new.cpu_period > 0 && had.nano_cpus > 0, "CPU Period cannot be updated as NanoCPUs has already been set"),
-        (new.cpu_quota > 0 && had.nano_cpus > 0, "CPU Quota cannot be updated as NanoCPUs has already been set"),
+        (
+            new.nano_cpus > 0 && had.cpu_period > 0,
+            "Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set",
+        ),
+        (
+            new.nano_cpus > 0 && had.cpu_quota > 0,
+            "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set",
+        ),
+        (
+            new.cpu_period > 0 && had.nano_cpus > 0,
+            "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set",
+        ),
+        (
+            new.cpu_quota > 0 && had.nano_cpus > 0,
+            "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set",
+        ),
     ];
     match conflicts.iter().find(|(conflict, _)| *conflict) {
         Some((_, text)) => Err(Invalid::UpdateConflict(text)),

@@ -47,6 +47,8 @@ pub fn create(
     let mac = request.config.mac_address.clone();
     let wire_host = request.host_config.unwrap_or_default();
     let mut host = host::decode(wire_host, version, &mut warnings)?;
+    // Clients of before remove their containers themselves.
+    host.auto_remove &= version >= ApiVersion(25);
     // The default of the daemon is for clients that know of it.
     if version < ApiVersion(40) && host.ipc_mode == engine::model::NamespaceMode::Default {
         host.ipc_mode = engine::model::NamespaceMode::Shareable;

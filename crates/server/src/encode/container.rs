@@ -9,7 +9,7 @@ use api::container::{
 };
 use api::network::{EndpointIpamConfig, EndpointSettings};
 use base64::Engine as _;
-use engine::model::{self, ContainerDetails, ContainerState, ExecDetails, PortKey};
+use engine::model::{self, ContainerDetails, ContainerSpec, ContainerState, ExecDetails, NetworkMode, PortKey};
 
 use super::{config, host, or_null, time};
 
@@ -49,9 +49,19 @@ pub fn details(container: &ContainerDetails, version: ApiVersion) -> Inspect {
         size_rw: size(|(own, _)| own),
         size_root_fs: size(|(_, all)| all),
         mounts: mount_points(spec),
-        config: config::config(&spec.config),
+        config: api::container::Config { mac_address: wanted_mac(spec), ..config::config(&spec.config) },
         network_settings: network_settings(container, version),
     }
+}
+
+/// The address that was asked for on the container's main network: where older clients look for it.
+fn wanted_mac(spec: &ContainerSpec) -> String {
+    let network = match &spec.host.network_mode {
+        NetworkMode::Bridge => "bridge",
+        NetworkMode::Named(name) => name,
+        NetworkMode::None | NetworkMode::Host | NetworkMode::Container(_) => return String::new(),
+    };
+    spec.endpoints.get(network).map(|endpoint| endpoint.mac.clone()).unwrap_or_default()
 }
 
 fn state(container: &ContainerDetails) -> State {
@@ -105,7 +115,7 @@ fn app_armor_profile(host: &model::HostConfig) -> String {
 }
 
 /// What `--tmpfs` mounts stays in `HostConfig.Tmpfs` and is no mount point to Docker.
-pub(super) fn mount_points(spec: &model::ContainerSpec) -> Vec<MountPoint> {
+pub(super) fn mount_points(spec: &ContainerSpec) -> Vec<MountPoint> {
     let shown = |point: &&model::MountPoint| point.kind != "tmpfs" || !spec.host.tmpfs.contains_key(&point.destination);
     let encode = |point: &model::MountPoint| MountPoint {
         kind: point.kind.clone(),

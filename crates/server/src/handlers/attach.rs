@@ -32,6 +32,8 @@ pub(crate) async fn websocket(mut call: Call) -> Outcome {
         stderr: all || call.query.flag("stderr"),
         logs: call.query.flag("logs"),
     };
+    // As in Docker, a container that there is not is told before a handshake that is none.
+    call.engine.inspect(&call.name, false).await?;
     let handshake = Handshake::read(&mut call)?;
     let attached = call.engine.attach(&call.name, request).await?;
     let detach_keys = request.stdin.then_some(detach_keys);

@@ -129,6 +129,9 @@ impl Normal {
             Value::Array(_) | Value::Object(_) if COUNTERS.contains(&key) => self.counters(value),
             Value::Array(items) => {
                 let mut items: Vec<Value> = items.iter().map(|item| self.json(key, item)).collect();
+                if key == "Ports" {
+                    items.sort_by_key(ToString::to_string);
+                }
                 if key == "Mounts" {
                     // Docker keeps them in a map.
                     items.sort_by_key(|mount| mount["Destination"].to_string());
