@@ -162,7 +162,7 @@ impl Engine {
         Ok(ContainerDetails {
             networks: self.networks_of(&spec, &status),
             ports: ports_of(&spec, &status),
-            exec_ids: self.execs.open_in(&spec.id),
+            exec_ids: if status.state.is_running() { self.execs.open_in(&spec.id) } else { Vec::new() },
             resolv_conf_path: self.paths.resolv_conf(owner),
             hostname_path: self.paths.hostname(owner),
             hosts_path: self.paths.hosts(owner),

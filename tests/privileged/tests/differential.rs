@@ -28,7 +28,8 @@ fn the_api_answers_as_docker_does() {
         return;
     }
     let start = |engine| Daemon::start(Options { engine: Some(engine), ..Options::default() });
-    let accepted = Accepted::parse(include_str!("../differential/accepted.txt")).unwrap();
+    let accepted = Path::new(env!("CARGO_MANIFEST_DIR")).join("differential/accepted.txt");
+    let accepted = Accepted::parse(&fs::read_to_string(accepted).unwrap()).unwrap();
     let (mut report, mut broken) = (Report::default(), Vec::new());
     for script in scripts() {
         // Each script has engines of its own, so that scripts do not see what others left.
@@ -49,7 +50,9 @@ fn the_api_answers_as_docker_does() {
             one.step, one.place, one.field, one.reference, one.gantry
         );
     }
-    let stale = if std::env::var("GANTRY_DIFF").unwrap_or_default().is_empty() { accepted.stale() } else { Vec::new() };
+    // One script alone does not need them all.
+    let all = std::env::var("GANTRY_DIFF").unwrap_or_default().is_empty();
+    let stale = if all || std::env::var_os("GANTRY_DIFF_EXCUSED").is_some() { accepted.stale() } else { Vec::new() };
     println!("{requests} requests, {} differences, {count} accepted ones", differences.len());
     for error in &broken {
         println!("a script broke off: {error}");
@@ -57,5 +60,5 @@ fn the_api_answers_as_docker_does() {
     for rule in &stale {
         println!("nothing to accept any more: {rule}");
     }
-    assert!(differences.is_empty() && stale.is_empty() && broken.is_empty(), "the engines differ: see above");
+    assert!(differences.is_empty() && (stale.is_empty() || !all) && broken.is_empty(), "the engines differ: see above");
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use regex_lite::Regex;
 use types::Reference;
 
-use super::{Filters, InvalidFilter, any, bad, check_keys, label, labels_match, truth};
+use super::{Filters, InvalidFilter, bad, check_keys, label, labels_match, truth};
 
 const KEYS: [&str; 6] = ["before", "dangling", "label", "reference", "since", "until"];
 
@@ -13,7 +13,7 @@ const KEYS: [&str; 6] = ["before", "dangling", "label", "reference", "since", "u
 pub struct ImageFilter {
     dangling: Option<bool>,
     labels: Vec<(String, Option<String>)>,
-    references: Vec<String>,
+    references: Vec<Regex>,
     before: Option<Timestamp>,
     since: Option<Timestamp>,
 }
@@ -45,7 +45,7 @@ impl ImageFilter {
             match key.as_str() {
                 "dangling" => parsed.dangling = Some(truth("dangling", value)?),
                 "label" => parsed.labels.push(label(value)),
-                "reference" => parsed.references.push(value.clone()),
+                "reference" => parsed.references.push(pattern(value).ok_or_else(|| bad("reference", value))?),
                 "before" => parsed.before = earlier(parsed.before, created(value)?),
                 "until" => {
                     let until = point_in_time(value, now).ok_or_else(|| bad("until", value))?;
@@ -64,13 +64,13 @@ impl ImageFilter {
             && labels_match(&self.labels, |key| image.labels.get(key).map(String::as_str))
             && self.before.is_none_or(|before| image.created.is_none_or(|created| created < before))
             && self.since.is_none_or(|since| image.created.is_some_and(|created| created > since))
-            && any(&self.references, |wanted| image.names.iter().any(|name| reference_matches(wanted, name)))
+            && (self.references.is_empty() || image.names.iter().any(|name| self.shows(name)))
     }
 
     /// Whether one name of an image passes the `reference` filter; the others are not shown.
     #[must_use]
     pub fn shows(&self, name: &Reference) -> bool {
-        any(&self.references, |wanted| reference_matches(wanted, name))
+        self.references.is_empty() || self.references.iter().any(|wanted| reference_matches(wanted, name))
     }
 }
 
@@ -79,12 +79,12 @@ fn earlier(one: Option<Timestamp>, other: Timestamp) -> Option<Timestamp> {
 }
 
 /// Docker's `reference.FamiliarMatch`: a shell pattern against the familiar name with and without its tag.
-fn reference_matches(wanted: &str, name: &Reference) -> bool {
-    glob(wanted, &name.familiar()) || glob(wanted, &name.familiar_name())
+fn reference_matches(wanted: &Regex, name: &Reference) -> bool {
+    wanted.is_match(&name.familiar()) || wanted.is_match(&name.familiar_name())
 }
 
-/// Go's `path.Match`: `*` and `?` stop at slashes, `[…]` is a class, `\` escapes.
-fn glob(pattern: &str, text: &str) -> bool {
+/// Go's `path.Match`: `*` and `?` stop at slashes, `[…]` is a class, `\` escapes. `None` for what is no pattern.
+fn pattern(pattern: &str) -> Option<Regex> {
     let mut regex = String::with_capacity(pattern.len() + 8);
     regex.push('^');
     let mut chars = pattern.chars();
@@ -98,7 +98,7 @@ fn glob(pattern: &str, text: &str) -> bool {
         }
     }
     regex.push('$');
-    Regex::new(&regex).is_ok_and(|regex| regex.is_match(text))
+    Regex::new(&regex).ok()
 }
 
 /// A Unix time in seconds, an RFC 3339 date, or a Go duration back from `now`.
@@ -144,5 +144,7 @@ mod tests {
             let filter = ImageFilter::parse(&filters, now, created).expect("valid");
             assert_eq!(filter.matches(image), kept, "{key}={value}");
         }
+        let filters = [("reference".to_owned(), vec!["[".to_owned()])].into();
+        assert!(ImageFilter::parse(&filters, now, created).is_err());
     }
 }

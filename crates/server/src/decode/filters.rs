@@ -21,8 +21,9 @@ enum Values {
 /// 400 `invalid filter`.
 pub fn filters(text: Option<&str>) -> Result<Filters, Failure> {
     let Some(text) = text else { return Ok(Filters::new()) };
-    let parsed: BTreeMap<String, Values> =
+    let parsed: Option<BTreeMap<String, Values>> =
         serde_json::from_str(text).map_err(|_| Failure::invalid("invalid filter"))?;
+    let parsed = parsed.unwrap_or_default();
     let values = |values| match values {
         Values::List(list) => list,
         Values::Set(set) => set.into_iter().filter(|(_, wanted)| *wanted).map(|(value, _)| value).collect(),

@@ -70,7 +70,8 @@ impl<'a> Side<'a> {
     fn new(daemon: &'a Daemon) -> Result<Self> {
         let version = Connection::with_version(&daemon.socket(), "").request("GET", "/version", None)?.json();
         let newest = version["ApiVersion"].as_str().and_then(|text| text.strip_prefix("1.")?.parse().ok());
-        let subnet = daemon.gateway().trim_end_matches(".1").to_owned();
+        let gateway = daemon.gateway();
+        let subnet = gateway.strip_suffix(".1").unwrap_or(&gateway).to_owned();
         let known = [
             (daemon.data_root().display().to_string(), "data"),
             (daemon.exec_root().display().to_string(), "run"),
