@@ -116,7 +116,7 @@ impl Engine {
             let mut removed = Vec::new();
             for network in engine.network.networks() {
                 let meant = filter.matches_map(network.created.parse().ok(), &network.labels);
-                if network.predefined || used.contains(&network.id) || !meant {
+                if network.predefined || network.config_only || used.contains(&network.id) || !meant {
                     continue;
                 }
                 match engine.remove_network(&network) {

@@ -1,5 +1,6 @@
 //! What a daemon tells the network room once, when it starts.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub struct NetworkConfig {
     pub default_bind_ip: Ipv4Addr,
     /// Where networks that name no subnet get theirs; empty for Docker's pools (`--default-address-pool`).
     pub address_pools: Vec<AddressPool>,
+    /// Driver options of bridge networks that do not say otherwise (`--default-network-opt bridge=…`).
+    pub default_options: BTreeMap<String, String>,
 }
 
 /// A block of addresses that networks are cut from.
@@ -70,6 +73,7 @@ impl NetworkConfig {
             icc: true,
             default_bind_ip: Ipv4Addr::UNSPECIFIED,
             address_pools: Vec::new(),
+            default_options: BTreeMap::new(),
         }
     }
 }

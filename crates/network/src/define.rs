@@ -23,9 +23,13 @@ impl Network {
     /// middle leaves the record, and the next one completes the network.
     pub fn create_network(&self, request: NetworkRequest) -> Result<NetworkInfo, Error> {
         check_name(&request.name)?;
-        check_driver(&request)?;
-        let options = BridgeOptions::parse(&request.options)?;
         let _changing = lock(&self.changing);
+        if request.config_only {
+            return self.create_configuration(request);
+        }
+        check_driver(&request)?;
+        let request = self.with_defaults(self.configured(request)?);
+        let options = BridgeOptions::parse(&request.options)?;
         let record = {
             let mut route = lock(&self.route);
             let observed = Observed::read(&mut route)?;
@@ -48,6 +52,9 @@ impl Network {
         let found = self.network(reference)?;
         if found.predefined {
             return Err(Error::RemovePredefined(found.name));
+        }
+        if found.config_only {
+            return self.remove_configuration(found);
         }
         let user = self.bridges().users.iter().find(|user| user.record.id == found.id).cloned();
         let user = user.ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))?;
@@ -74,9 +81,7 @@ impl Network {
     /// Decides everything about a new network. Pure but for random bytes.
     fn plan(&self, request: NetworkRequest, options: &BridgeOptions, seen: &Observed) -> Result<UserNetwork, Error> {
         let bridges = self.bridges();
-        if request.unique && bridges.users.iter().any(|user| user.record.name == request.name) {
-            return Err(Error::NameInUse(request.name));
-        }
+        self.check_free(&request)?;
         let id = random::network_id()?;
         let device = options.name.clone().unwrap_or_else(|| format!("br-{}", id.short()));
         let mut holders = bridges.users.iter().map(|user| (&user.record.id, &user.record.device));
@@ -126,7 +131,18 @@ impl Network {
             subnet,
             gateway,
             subnet6,
+            config_from: request.config_from,
         })
+    }
+
+    /// The daemon's default options, where the request says nothing; one made from a configuration takes only that.
+    fn with_defaults(&self, mut request: NetworkRequest) -> NetworkRequest {
+        if request.config_from.is_empty() {
+            for (key, value) in &self.config.default_options {
+                request.options.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        request
     }
 
     /// Device, firewall, addresses, in this order; takes back in reverse.

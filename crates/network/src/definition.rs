@@ -32,6 +32,10 @@ pub struct NetworkRequest {
     pub options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Only settings that other networks are made from.
+    pub config_only: bool,
+    /// The network whose settings it takes; empty for its own.
+    pub config_from: String,
 }
 
 /// One subnet as it was asked for.
@@ -72,6 +76,9 @@ pub(crate) struct UserNetwork {
     pub(crate) subnet: Ipv4Net,
     pub(crate) gateway: Ipv4Addr,
     pub(crate) subnet6: Option<(Ipv6Net, Ipv6Addr)>,
+    /// Name of the network whose settings it took.
+    #[serde(default)]
+    pub(crate) config_from: String,
 }
 
 impl UserNetwork {

@@ -38,6 +38,29 @@ pub enum Error {
     /// The predefined networks stay.
     #[error("{0} is a pre-defined network and cannot be removed")]
     RemovePredefined(String),
+    /// A network to take settings from that is none.
+    #[error("configuration network {0:?} does not exist")]
+    UnknownConfiguration(String),
+    /// Networks were made from it.
+    #[error("error while removing network: configuration network {0:?} is in use")]
+    ConfigurationInUse(String),
+    /// A container is to be attached to settings.
+    #[error("cannot create endpoint on configuration-only network")]
+    ConfigurationOnly,
+    /// Settings that take settings.
+    #[error("a configuration network cannot depend on another configuration network")]
+    ConfigurationChain,
+    /// Settings that say how the network is operated.
+    #[error(
+        "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported."
+    )]
+    ConfigurationOperator,
+    /// Options beside a configuration.
+    #[error("network driver options are not supported if the network depends on a configuration network")]
+    ConfigurationOptions,
+    /// Settings beside a configuration.
+    #[error("user specified configurations are not supported if the network depends on a configuration network")]
+    ConfigurationGiven,
     /// A second network of a driver that has only one.
     #[error("only one instance of \"{0}\" network is allowed")]
     OnlyOne(String),
@@ -249,7 +272,13 @@ pub enum Error {
 impl Kind for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::UnknownNetwork(_) | Self::UnknownDriver(_) => ErrorKind::NotFound,
+            Self::UnknownNetwork(_) | Self::UnknownDriver(_) | Self::UnknownConfiguration(_) => ErrorKind::NotFound,
+            Self::ConfigurationInUse(_)
+            | Self::ConfigurationOnly
+            | Self::ConfigurationChain
+            | Self::ConfigurationOperator
+            | Self::ConfigurationOptions
+            | Self::ConfigurationGiven => ErrorKind::Forbidden,
             Self::AddressOutside { .. }
             | Self::BridgeDisabled
             | Self::Ipv6Publish(_)

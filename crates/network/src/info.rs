@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use types::NetworkId;
 
 use crate::bridge::Bridge;
+use crate::configuration::Configuration;
 use crate::definition::UserNetwork;
 use crate::records::{NetworkRecord, NetworkRecords};
 use crate::{Error, IpamPool, NetworkConfig};
@@ -64,6 +65,10 @@ pub struct NetworkInfo {
     pub options: IndexMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Only settings that other networks are made from.
+    pub config_only: bool,
+    /// The network whose settings it took; empty for its own.
+    pub config_from: String,
 }
 
 /// The predefined networks in the order of `network ls`.
@@ -86,6 +91,8 @@ pub(crate) fn predefined(
         fixed_subnet: false,
         options: IndexMap::new(),
         labels: BTreeMap::new(),
+        config_only: false,
+        config_from: String::new(),
     };
     let bridge = bridge.map(|bridge| NetworkInfo {
         pools: vec![pool(bridge.subnet.into(), bridge.gateway.into())],
@@ -121,6 +128,29 @@ pub(crate) fn user(network: &UserNetwork) -> NetworkInfo {
         pools,
         options: network.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         labels: network.labels.clone(),
+        config_only: false,
+        config_from: network.config_from.clone(),
+    }
+}
+
+/// A configuration-only network; like Docker's it has no driver.
+pub(crate) fn configuration(network: &Configuration) -> NetworkInfo {
+    NetworkInfo {
+        id: network.id.clone(),
+        name: network.name.clone(),
+        driver: Driver::Null,
+        predefined: false,
+        created: network.created.clone(),
+        ipv6: network.ipv6,
+        internal: false,
+        attachable: false,
+        ipam_options: network.ipam_options.clone(),
+        pools: network.pools.clone(),
+        fixed_subnet: !network.pools.is_empty(),
+        options: network.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        labels: network.labels.clone(),
+        config_only: true,
+        config_from: String::new(),
     }
 }
 

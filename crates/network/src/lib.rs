@@ -8,6 +8,7 @@ mod attach;
 mod bridge;
 mod bridges;
 mod config;
+mod configuration;
 mod define;
 mod definition;
 mod endpoint;

@@ -15,6 +15,7 @@ use crate::apply::DEVICE_GROUP;
 use crate::bridge::{Bridge, Claim};
 use crate::bridges::{Bridges, open_default, open_users};
 use crate::config::DefaultBridge;
+use crate::configuration::{self, Configuration};
 use crate::firewall::{Firewall, Published};
 use crate::observe::{Observed, ephemeral_ports};
 use crate::plan::host_device;
@@ -33,6 +34,8 @@ pub struct Network {
     pub(crate) records: NetworkRecords,
     /// Changed by one thread at a time, see `changing`.
     pub(crate) bridges: RwLock<Bridges>,
+    /// Changed while `changing` is held.
+    pub(crate) configurations: RwLock<Vec<Arc<Configuration>>>,
     /// Held while a network is made or removed; taken before all others.
     pub(crate) changing: Mutex<()>,
     pub(crate) state: Mutex<State>,
@@ -104,6 +107,7 @@ impl Network {
         let record = paths::networks_record(&config);
         let records = NetworkRecords::load_or_create(&record)?;
         let users = load_users(record.parent().unwrap_or(Path::new("/")))?;
+        let configurations = configuration::load(&paths::configurations(&config))?;
         let mut route =
             RouteSocket::open().map_err(|source| Error::Netlink { action: "open a routing socket", source })?;
         let observed = Observed::read(&mut route)?;
@@ -124,6 +128,7 @@ impl Network {
             config,
             records,
             bridges: RwLock::new(bridges),
+            configurations: RwLock::new(configurations),
             changing: Mutex::default(),
             state: Mutex::new(state),
             route: Mutex::new(route),
@@ -141,7 +146,10 @@ impl Network {
     pub fn networks(&self) -> Vec<NetworkInfo> {
         let bridges = self.bridges();
         let mut networks = info::predefined(&self.config, &self.records, bridges.default.as_deref());
-        networks.extend(bridges.users.iter().map(|user| info::user(&user.record)));
+        let mut others: Vec<NetworkInfo> = bridges.users.iter().map(|user| info::user(&user.record)).collect();
+        others.extend(self.configurations().iter().map(|other| info::configuration(other)));
+        others.sort_by(|a, b| a.created.cmp(&b.created));
+        networks.extend(others);
         networks
     }
 
@@ -264,7 +272,12 @@ impl Network {
         let records = &self.records;
         let predefined = [(&records.bridge.id, "bridge"), (&records.host.id, "host"), (&records.none.id, "none")];
         let users = bridges.users.iter().map(|user| (&user.record.id, user.record.name.as_str()));
-        let id = info::find(predefined.into_iter().chain(users), reference)?;
+        let configurations = self.configurations();
+        let only = configurations.iter().map(|other| (&other.id, other.name.as_str()));
+        let id = info::find(predefined.into_iter().chain(users).chain(only), reference)?;
+        if configurations.iter().any(|other| other.id == id) {
+            return Err(Error::ConfigurationOnly);
+        }
         if id == records.host.id {
             return Ok(Target::Host(id));
         }

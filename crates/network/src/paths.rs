@@ -3,7 +3,8 @@
 //! ```text
 //! <data root>/network/
 //! ├── networks.json      identifiers of the predefined networks
-//! └── <id>.json          a user's network
+//! ├── <id>.json          a user's network
+//! └── config/<id>.json   settings that networks are made from
 //! <exec root>/netns/     a mount of its own, shared
 //! └── 0123456789ab       pin of one namespace
 //! ```
@@ -22,6 +23,16 @@ pub(crate) fn networks_record(config: &NetworkConfig) -> PathBuf {
 /// The record of a user's network.
 pub(crate) fn user_record(config: &NetworkConfig, network: &NetworkId) -> PathBuf {
     config.data_root.join("network").join(format!("{network}.json"))
+}
+
+/// The directory of the configuration-only networks.
+pub(crate) fn configurations(config: &NetworkConfig) -> PathBuf {
+    config.data_root.join("network").join("config")
+}
+
+/// The record of a configuration-only network.
+pub(crate) fn configuration_record(config: &NetworkConfig, network: &NetworkId) -> PathBuf {
+    configurations(config).join(format!("{network}.json"))
 }
 
 /// The directory of the pins.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use types::NetworkId;
 
@@ -48,8 +49,15 @@ impl NetworkRecords {
 
 /// Reads the networks of users, oldest first. One that cannot be read is logged and left for a person to look at.
 pub(crate) fn load_users(directory: &Path) -> Result<Vec<UserNetwork>, Error> {
+    let mut networks: Vec<UserNetwork> = read_records(directory)?;
+    networks.sort_by(|a, b| a.created.cmp(&b.created));
+    Ok(networks)
+}
+
+/// Reads the files of a directory that an identifier names.
+pub(crate) fn read_records<T: DeserializeOwned>(directory: &Path) -> Result<Vec<T>, Error> {
     let listed = std::fs::read_dir(directory).map_err(|source| Error::Record { path: directory.to_owned(), source })?;
-    let mut networks: Vec<UserNetwork> = Vec::new();
+    let mut networks = Vec::new();
     for path in listed.flatten().map(|entry| entry.path()) {
         let named = path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.len() == 64);
         if !named || path.extension().is_none_or(|extension| extension != "json") {
@@ -60,12 +68,11 @@ pub(crate) fn load_users(directory: &Path) -> Result<Vec<UserNetwork>, Error> {
             Err(error) => tracing::error!(path = %path.display(), %error, "a network's record cannot be read"),
         }
     }
-    networks.sort_by(|a, b| a.created.cmp(&b.created));
     Ok(networks)
 }
 
 /// Writes a user's network down.
-pub(crate) fn write_user(path: &Path, network: &UserNetwork) -> Result<(), Error> {
+pub(crate) fn write_user(path: &Path, network: &impl Serialize) -> Result<(), Error> {
     let written = serde_json::to_vec(network).map_err(io::Error::from);
     let written = written.and_then(|bytes| sys::atomic_file::write_durable(path, &bytes, 0o600));
     written.map_err(|source| Error::Record { path: path.to_owned(), source })

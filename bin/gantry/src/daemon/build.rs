@@ -21,6 +21,7 @@ pub(super) fn engine_config(options: &Options) -> anyhow::Result<EngineConfig> {
         icc: options.icc,
         default_bind_ip: options.bind_ip,
         address_pools: options.address_pools.clone(),
+        default_options: options.default_network_options.clone(),
         ..NetworkConfig::new(&options.data_root, &options.exec_root, bridge(options)?)
     };
     check_log(options)?;

@@ -13,6 +13,7 @@ mod json;
 mod lock;
 mod logging;
 mod merged;
+mod network_options;
 mod notify;
 mod options;
 mod remap;

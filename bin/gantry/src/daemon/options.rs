@@ -14,6 +14,7 @@ use store::DriverChoice;
 use super::Called;
 use super::file::{self, FileSettings};
 use super::merged::{self, Merged};
+use super::network_options;
 use super::remap::{self, RemapChoice};
 use super::values::{self, Host};
 
@@ -52,6 +53,8 @@ pub(super) struct Options {
     pub cdi_spec_dirs: Vec<PathBuf>,
     /// Where networks that name no subnet get theirs.
     pub address_pools: Vec<AddressPool>,
+    /// Driver options of bridge networks that do not say otherwise.
+    pub default_network_options: BTreeMap<String, String>,
     pub proxies: Proxies,
     pub container: ContainerDefaults,
     pub oom_score_adjust: Option<i32>,
@@ -147,6 +150,7 @@ impl Options {
             generic_resources: merged.all("node-generic-resources", values::generic_resource)?,
             cdi_spec_dirs: cdi_spec_dirs(merged),
             address_pools: address_pools(merged)?,
+            default_network_options: network_options::read(merged)?,
             proxies: proxies(merged, &source.environment),
             container: container_defaults(merged)?,
             oom_score_adjust: merged.parsed("oom-score-adjust", score)?,

@@ -199,16 +199,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         Flag::value("default-ipc-mode", "string", "Default mode for containers ipc (\"shareable\" | \"private\")")
             .default("\"private\""),
     ),
-    of_shape(
-        list(
-            "default-network-opt",
-            "default-network-opts",
-            "mapmap",
-            "Default network options",
-            Only(&["map[]"], LATER),
-        ),
-        Raw,
-    ),
+    of_shape(list("default-network-opt", "default-network-opts", "mapmap", "Default network options", Honoured), Raw),
     with(
         text("default-runtime", "string", "", Honoured),
         Flag::value("default-runtime", "string", "Default OCI runtime for containers").default("\"runc\""),

@@ -10,12 +10,18 @@ use types::ErrorKind;
 
 use crate::failure::Failure;
 
+/// What a configuration-only network cannot have.
+const OPERATOR_FIELDS: &str = "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.";
+
 /// Decodes the body of `POST /networks/create`.
 ///
 /// # Errors
 /// 400, 403 and 501 in Docker's words.
 pub fn network(wire: CreateRequest, version: ApiVersion) -> Result<NetworkRequest, Failure> {
     let forbidden = |text: &str| Err(Failure::new(ErrorKind::Forbidden, text));
+    if wire.config_only && (wire.ingress || !wire.scope.is_empty()) {
+        return forbidden(OPERATOR_FIELDS);
+    }
     if wire.ingress {
         return forbidden("Ingress network can only be global scope network");
     }
@@ -24,15 +30,10 @@ pub fn network(wire: CreateRequest, version: ApiVersion) -> Result<NetworkReques
         "swarm" | "global" => return forbidden("cannot create a swarm scoped network when swarm is not active"),
         other => return Err(Failure::invalid(format!("invalid network scope {other:?}"))),
     }
-    if wire.driver == "overlay" {
+    // The driver of settings is that of the networks made from them.
+    if wire.driver == "overlay" && !wire.config_only {
         let text = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
         return Err(Failure::new(ErrorKind::Unavailable, text));
-    }
-    if wire.config_only {
-        return Err(Failure::unsupported("ConfigOnly (--config-only)"));
-    }
-    if wire.config_from.is_some_and(|from| !from.network.is_empty()) {
-        return Err(Failure::unsupported("ConfigFrom (--config-from)"));
     }
     if wire.enable_ipv4 == Some(false) {
         return Err(Failure::unsupported("a network without IPv4 (--ipv4=false)"));
@@ -52,6 +53,8 @@ pub fn network(wire: CreateRequest, version: ApiVersion) -> Result<NetworkReques
         pools: configured.map(pool).collect::<Result<_, _>>()?,
         options: wire.options.unwrap_or_default(),
         labels: wire.labels.unwrap_or_default(),
+        config_only: wire.config_only,
+        config_from: wire.config_from.unwrap_or_default().network,
     })
 }
 
@@ -98,7 +101,7 @@ mod tests {
             (r#"{"Name":"n","Ingress":true}"#, 403, "Ingress"),
             (r#"{"Name":"n","Scope":"swarm"}"#, 403, "swarm scoped"),
             (r#"{"Name":"n","Driver":"overlay"}"#, 503, "swarm manager"),
-            (r#"{"Name":"n","ConfigOnly":true}"#, 501, "ConfigOnly"),
+            (r#"{"Name":"n","ConfigOnly":true,"Scope":"local"}"#, 403, "configuration network can only contain"),
             (r#"{"Name":"n","IPAM":{"Config":[{"Subnet":"10.1.0.0"}]}}"#, 400, "invalid subnet 10.1.0.0"),
             (r#"{"Name":"n","IPAM":{"Config":[{"Gateway":"10.1.0.1"}]}}"#, 400, "invalid subnet "),
         ] {

@@ -356,6 +356,8 @@ fn image_list_and_history_are_dockers() {
 #[test]
 fn networks_and_volumes_are_dockers() {
     let info = engine::model::network::NetworkInfo {
+        config_only: false,
+        config_from: String::new(),
         predefined: false,
         ipv6: false,
         internal: false,

@@ -1,0 +1,109 @@
+//! Configuration-only networks: settings under a name, for other networks to be made from (`--config-only`,
+//! `--config-from`). Nothing is made for them but a record.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use types::NetworkId;
+
+use crate::records::{read_records, remove_user, write_user};
+use crate::{Error, IpamPool, Network, NetworkInfo, NetworkRequest, info, paths, random};
+
+/// What is written down about one (`network/config/<id>.json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Configuration {
+    pub(crate) id: NetworkId,
+    pub(crate) name: String,
+    /// RFC 3339 with nanoseconds.
+    pub(crate) created: String,
+    pub(crate) ipv6: bool,
+    pub(crate) ipam_options: Option<BTreeMap<String, String>>,
+    pub(crate) pools: Vec<IpamPool>,
+    pub(crate) options: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// The configurations of a daemon, oldest first.
+pub(crate) fn load(directory: &Path) -> Result<Vec<Arc<Configuration>>, Error> {
+    std::fs::create_dir_all(directory).map_err(|source| Error::Record { path: directory.to_owned(), source })?;
+    let mut found: Vec<Configuration> = read_records(directory)?;
+    found.sort_by(|a, b| a.created.cmp(&b.created));
+    Ok(found.into_iter().map(Arc::new).collect())
+}
+
+impl Network {
+    /// Writes a configuration down; called while `changing` is held.
+    pub(crate) fn create_configuration(&self, request: NetworkRequest) -> Result<NetworkInfo, Error> {
+        if request.internal || request.attachable {
+            return Err(Error::ConfigurationOperator);
+        }
+        if !request.config_from.is_empty() {
+            return Err(Error::ConfigurationChain);
+        }
+        self.check_free(&request)?;
+        let configuration = Configuration {
+            id: random::network_id()?,
+            name: request.name,
+            created: jiff::Timestamp::now().to_string(),
+            ipv6: request.ipv6,
+            ipam_options: request.ipam_options,
+            pools: request.pools,
+            options: request.options,
+            labels: request.labels,
+        };
+        write_user(&paths::configuration_record(&self.config, &configuration.id), &configuration)?;
+        let info = info::configuration(&configuration);
+        self.configurations.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(configuration));
+        Ok(info)
+    }
+
+    /// Removes a configuration that no network was made from; called while `changing` is held.
+    pub(crate) fn remove_configuration(&self, found: NetworkInfo) -> Result<NetworkInfo, Error> {
+        if self.bridges().users.iter().any(|user| user.record.config_from == found.name) {
+            return Err(Error::ConfigurationInUse(found.name));
+        }
+        remove_user(&paths::configuration_record(&self.config, &found.id))?;
+        self.configurations.write().unwrap_or_else(PoisonError::into_inner).retain(|other| other.id != found.id);
+        Ok(found)
+    }
+
+    /// The request with the settings of the configuration that it names.
+    pub(crate) fn configured(&self, request: NetworkRequest) -> Result<NetworkRequest, Error> {
+        if request.config_from.is_empty() {
+            return Ok(request);
+        }
+        let known = self.configurations();
+        let wanted = known.iter().find(|other| other.name == request.config_from);
+        let wanted = wanted.or_else(|| known.iter().find(|other| other.id.as_str() == request.config_from));
+        let wanted = wanted.ok_or_else(|| Error::UnknownConfiguration(request.config_from.clone()))?;
+        if !request.options.is_empty() {
+            return Err(Error::ConfigurationOptions);
+        }
+        let own_ipam = !request.pools.is_empty() || request.ipam_options.as_ref().is_some_and(|own| !own.is_empty());
+        if own_ipam || request.ipv6 || !request.labels.is_empty() {
+            return Err(Error::ConfigurationGiven);
+        }
+        Ok(NetworkRequest {
+            config_from: wanted.name.clone(),
+            ipv6: wanted.ipv6,
+            ipam_options: wanted.ipam_options.clone(),
+            pools: wanted.pools.clone(),
+            options: wanted.options.clone(),
+            labels: wanted.labels.clone(),
+            ..request
+        })
+    }
+
+    /// Whether another network has the name, where that matters.
+    pub(crate) fn check_free(&self, request: &NetworkRequest) -> Result<(), Error> {
+        let taken = self.bridges().users.iter().any(|user| user.record.name == request.name)
+            || self.configurations().iter().any(|other| other.name == request.name);
+        if request.unique && taken { Err(Error::NameInUse(request.name.clone())) } else { Ok(()) }
+    }
+
+    pub(crate) fn configurations(&self) -> Vec<Arc<Configuration>> {
+        self.configurations.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
