@@ -124,7 +124,8 @@ impl Engine {
         }
         ours.set_nonblocking(true).map_err(failed())?;
         let io = UnixStream::from_std(ours).map_err(failed())?;
-        Ok(AttachStream { tty: container.spec.config.tty, io })
+        let relay = request.stream.then(|| container.relays.join());
+        Ok(AttachStream { tty: container.spec.config.tty, io, relay })
     }
 
     /// Reads a container's log, dead or alive.

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use types::{ContainerId, ExecId};
 
-use crate::container::{Command, Container, ExecStdio, relay_terminal};
+use crate::container::{Command, Container, ExecStdio, Relay, relay_terminal};
 use crate::engine::Engine;
 use crate::error::{Error, StateConflict};
 use crate::model::{ContainerState, ExecConfig, ExecDetails};
@@ -37,6 +37,8 @@ pub struct AttachStream {
     pub tty: bool,
     /// What is read comes from the process, already framed; what is written goes to its stdin; its shutdown ends stdin.
     pub io: UnixStream,
+    /// To be dropped when all that comes has been passed on.
+    pub relay: Option<Relay>,
 }
 
 /// One exec.
@@ -225,7 +227,11 @@ impl Engine {
             (None, Some(relay), Some(client)) => relay.run(client, options.raw, Arc::clone(entry)),
             _ => {}
         }
-        if options.detach { Ok(None) } else { Ok(Some(AttachStream { tty: options.raw, io: stream(theirs)? })) }
+        if options.detach {
+            Ok(None)
+        } else {
+            Ok(Some(AttachStream { tty: options.raw, io: stream(theirs)?, relay: None }))
+        }
     }
 }
 

@@ -55,6 +55,7 @@ pub use archive::{Archive, PutArchive};
 pub use attach::{AttachRequest, LogQuery, LogStream};
 pub use build::{BuildContext, BuildEvent, BuildRequest, BuildSteps};
 pub use config::{ContainerDefaults, EngineConfig, LiveConfig, Proxies, Remap};
+pub use container::Relay;
 pub use create::Created;
 pub use disk_usage::{DiskUsage, DiskUsageQuery, VolumeUsage};
 pub use engine::Engine;

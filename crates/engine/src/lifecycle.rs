@@ -221,6 +221,7 @@ impl Engine {
                 Ok(status) => status.clone(),
                 Err(_) => container.status(),
             };
+            container.relays.settled().await;
             exit_of(&status)
         })
     }

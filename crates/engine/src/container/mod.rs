@@ -7,6 +7,7 @@ mod exit;
 mod health;
 mod link;
 mod networks;
+mod relays;
 mod restart;
 mod status;
 mod update;
@@ -23,6 +24,8 @@ pub(crate) use command::{Command, StartKind};
 pub(crate) use exec_relay::{ExecStdio, relay_terminal};
 pub(crate) use exit::RunEnd;
 pub(crate) use link::{MonitorLink, exit_record};
+pub use relays::Relay;
+use relays::Relays;
 pub(crate) use restart::at_daemon_start;
 pub use status::Status;
 
@@ -34,6 +37,8 @@ pub struct Container {
     commands: mpsc::UnboundedSender<Command>,
     /// Held by whoever writes its files from outside while it does not run, and by its start.
     files: Arc<Mutex<()>>,
+    /// Clients that are attached.
+    pub(crate) relays: Relays,
 }
 
 // === impl Container ===
@@ -116,7 +121,8 @@ impl Engine {
         self.links.note(&spec.id, &status.links);
         let (status_sender, status_receiver) = watch::channel(status);
         let (commands, queue) = mpsc::unbounded_channel();
-        let container = Arc::new(Container { spec, status: status_receiver, commands, files: Arc::default() });
+        let (files, relays) = (Arc::default(), Relays::default());
+        let container = Arc::new(Container { spec, status: status_receiver, commands, files, relays });
         self.containers.insert(Arc::clone(&container));
         let actor = actor::Actor::new(Arc::clone(self), Arc::clone(&container), status_sender, running);
         tokio::spawn(actor.run(queue));

@@ -17,7 +17,8 @@ pub(crate) async fn attach(call: Call) -> Outcome {
     };
     let reads_input = request.stdin;
     let attached = call.engine.attach(&call.name, request).await?;
-    let session = Session { io: attached.io, tty: attached.tty, detach_keys: reads_input.then_some(detach_keys) };
+    let detach_keys = reads_input.then_some(detach_keys);
+    let session = Session { io: attached.io, tty: attached.tty, detach_keys, relay: attached.relay };
     Ok(hijack::answer(call, session))
 }
 
@@ -37,5 +38,5 @@ pub(crate) async fn websocket(mut call: Call) -> Outcome {
     let handshake = Handshake::read(&mut call)?;
     let attached = call.engine.attach(&call.name, request).await?;
     let detach_keys = request.stdin.then_some(detach_keys);
-    handshake.answer(Session { io: attached.io, tty: attached.tty, detach_keys })
+    handshake.answer(Session { io: attached.io, tty: attached.tty, detach_keys, relay: attached.relay })
 }

@@ -37,6 +37,7 @@ pub(super) enum InputEnd {
 
 /// Serves a session on the connection itself. `early` is what the client sent right behind its request.
 pub(super) async fn both_ways(client: Socket, early: Bytes, session: Session) {
+    let _relay = session.relay;
     let (from_process, to_process) = session.io.into_split();
     let scanner = session.detach_keys.filter(|_| session.tty).map(Scanner::new);
     let result = match client {
@@ -119,6 +120,7 @@ async fn exchange(
 
 /// Serves a session through the two bodies of an ordinary exchange.
 pub(super) async fn through_bodies(mut body: RequestBody, sender: mpsc::Sender<Bytes>, session: Session) {
+    let _relay = session.relay;
     let (mut from_process, to_process) = session.io.into_split();
     let scanner = session.detach_keys.filter(|_| session.tty).map(Scanner::new);
     let gone = sender.clone();
@@ -229,7 +231,7 @@ mod tests {
     use tokio::net::UnixStream;
 
     fn session(io: UnixStream, tty: bool) -> Session {
-        Session { io, tty, detach_keys: tty.then(DetachKeys::default) }
+        Session { io, tty, detach_keys: tty.then(DetachKeys::default), relay: None }
     }
 
     #[tokio::test]

@@ -38,6 +38,8 @@ pub struct Session {
     pub tty: bool,
     /// Keys that end the session without ending the process; `None` when none do.
     pub detach_keys: Option<DetachKeys>,
+    /// Dropped when all output is on its way to the client.
+    pub relay: Option<engine::Relay>,
 }
 
 const RAW: &str = "application/vnd.docker.raw-stream";
