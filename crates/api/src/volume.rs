@@ -41,5 +41,8 @@ wire! {
         pub labels: BTreeMap<String, String>,
         #[serde(skip_serializing_if = "is_default")]
         pub name: String,
+        /// Of a volume of a swarm.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub cluster_volume_spec: Option<crate::Empty>,
     }
 }

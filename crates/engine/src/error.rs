@@ -431,6 +431,9 @@ pub enum Invalid {
     /// Files for a container whose root cannot be written.
     #[error("container rootfs is marked read-only")]
     RootfsReadOnly,
+    /// Volumes are to be taken from a container that is not there.
+    #[error("No such container: {0}")]
+    VolumesFrom(String),
     /// Files for a volume that cannot be written.
     #[error("mounted volume is marked read-only")]
     VolumeReadOnly,

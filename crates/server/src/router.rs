@@ -22,7 +22,7 @@ use crate::peer::Peer;
 use crate::query::{self, Query};
 use crate::respond::{self, Outcome};
 
-const SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
+pub(crate) const SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
 
 const CLUSTER_VOLUME: &str = "volume update only valid for cluster volumes, but swarm is unavailable";
 

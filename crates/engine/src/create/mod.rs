@@ -14,7 +14,7 @@ use types::{ContainerId, Platform};
 
 use crate::container::Status;
 use crate::engine::Engine;
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 use crate::model::{ContainerSpec, CreateContainer, MountPoint, MountedImage};
 use crate::records;
 use crate::undo::Undo;
@@ -48,6 +48,10 @@ impl Engine {
         } else {
             self.store.image(&self.store.resolve(&request.config.image)?)?
         };
+        if let Some(platform) = request.platform.as_ref().filter(|platform| !image.config.is_for(platform)) {
+            let (image, platform) = (request.config.image, platform.to_string());
+            return Err(store::Error::OtherPlatform { image, platform }.into());
+        }
         let id = ContainerId::from_bytes(random::bytes());
         let defaults = plan::Defaults::observe(&self.config, &self.live());
         let name = request.name.as_deref().map(names::validate).transpose()?;
@@ -143,7 +147,12 @@ impl Engine {
 
     /// Mount points of another container, for `--volumes-from`.
     fn mounts_of(&self, name: &str) -> Result<Vec<MountPoint>, Error> {
-        Ok(self.containers.find(name)?.spec.mounts.clone())
+        // Not of the class "not found": clients would take it for the image and pull that.
+        let found = self.containers.find(name).map_err(|_| Invalid::VolumesFrom(name.to_owned()))?;
+        let spec = &found.spec;
+        // What `--tmpfs` mounts is nobody else's.
+        let given = spec.mounts.iter().filter(|point| !spec.host.tmpfs.contains_key(&point.destination));
+        Ok(given.cloned().collect())
     }
 
     /// Creates the volumes that the plan names and copies image content up into the empty ones.

@@ -40,6 +40,7 @@ pub(super) fn plan(
                 other => return Err(Invalid::MountMode(other.to_owned()).into()),
             };
             point.copy_up = false;
+            point.mode.clear();
             replace(&mut plans, plain(point));
         }
     }
@@ -74,7 +75,10 @@ fn plan_bind(bind: &BindMount) -> Result<MountPlan, Error> {
     } else {
         volume_point(&bind.source, &destination)
     };
-    point.mode.clone_from(&bind.mode);
+    // Docker gives named volumes that say nothing else the mode for shared SELinux labels.
+    if is_bind || !bind.mode.is_empty() {
+        point.mode.clone_from(&bind.mode);
+    }
     for word in bind.mode.split(',').filter(|word| !word.is_empty()) {
         match word {
             "rw" => point.rw = true,

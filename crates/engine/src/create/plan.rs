@@ -80,7 +80,7 @@ fn complete(host: &mut HostConfig, defaults: &Defaults) {
         };
     }
     let shares = host.ipc_mode == NamespaceMode::Host || host.pid_mode == NamespaceMode::Host;
-    if shares && !host.privileged && !host.security_opt.iter().any(|option| option.starts_with("label")) {
+    if (shares || host.privileged) && !host.security_opt.iter().any(|option| option.starts_with("label")) {
         // What sees the host's processes or objects cannot be confined from them.
         host.security_opt.push("label=disable".to_owned());
     }
@@ -274,6 +274,7 @@ mod tests {
             assert_eq!(command(entrypoint, cmd, &both).ok().as_deref(), Some(expected));
         }
         assert_eq!(command(Some(&[""]), Some(&["mine"]), &both).ok().as_deref(), Some("mine"));
+        assert!(matches!(command(Some(&[""]), None, &both), Err(Error::NoCommand)));
         assert!(matches!(command(None, None, &image(None, None)), Err(Error::NoCommand)));
     }
 

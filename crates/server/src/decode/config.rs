@@ -34,8 +34,7 @@ pub fn decode(wire: Config, version: ApiVersion) -> Result<ContainerConfig, Fail
         stdin_once: wire.stdin_once,
         env,
         cmd: words(wire.cmd),
-        // The client writes `--entrypoint ""` as one empty word.
-        entrypoint: words(wire.entrypoint).map(|words| if words == [""] { Vec::new() } else { words }),
+        entrypoint: words(wire.entrypoint),
         healthcheck: wire.healthcheck.map(|check| healthcheck(check, version)).transpose()?,
         image: wire.image,
         volumes: wire.volumes.unwrap_or_default().into_keys().collect(),

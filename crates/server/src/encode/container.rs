@@ -123,12 +123,7 @@ pub(super) fn mount_points(spec: &ContainerSpec) -> Vec<MountPoint> {
         source: point.source.clone(),
         destination: point.destination.clone(),
         driver: point.driver.clone(),
-        // Docker gives named volumes that say nothing else the mode for shared SELinux labels.
-        mode: if point.mode.is_empty() && point.kind == "volume" && !point.anonymous {
-            "z".to_owned()
-        } else {
-            point.mode.clone()
-        },
+        mode: point.mode.clone(),
         rw: point.rw,
         propagation: point.propagation.clone(),
     };

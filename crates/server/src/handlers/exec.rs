@@ -38,10 +38,12 @@ pub(crate) async fn start(mut call: Call) -> Outcome {
         Ok(None) => return Ok(respond::empty(StatusCode::OK)),
         Ok(Some(stream)) => stream.io,
         // A client that asked for a stream reads the reason there, and the code in the inspection.
-        Err(error @ Error::ExecFailed { .. }) if !options.detach => said(&error.to_string(), tty)?,
+        Err(error @ (Error::ExecFailed { .. } | Error::Invalid(_))) if !options.detach => {
+            said(&error.to_string(), tty)?
+        }
         Err(error) => return Err(error.into()),
     };
-    Ok(hijack::answer(call, Session { io, tty, detach_keys: config.tty.then_some(detach_keys) }))
+    Ok(hijack::answer(call, Session { io, tty, detach_keys: config.tty.then_some(detach_keys), relay: None }))
 }
 
 /// A stream that says one line on stderr and ends.

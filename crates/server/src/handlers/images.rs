@@ -122,6 +122,22 @@ fn pull_reference(image: &str, tag: Option<&str>) -> Result<Reference, Failure> 
 }
 
 async fn import(mut call: Call) -> Outcome {
+    let (source, options) = match import_options(&call) {
+        Ok(asked) => asked,
+        Err(failure) => {
+            // A client that still sends would not hear the answer.
+            call.discard_body().await;
+            return Err(failure);
+        }
+    };
+    if source != "-" {
+        return progress(call.engine.image_import_from(source, options), false).await;
+    }
+    let reader = reader(&mut call);
+    progress(call.engine.image_import(reader, options), false).await
+}
+
+fn import_options(call: &Call) -> Result<(String, ImportOptions), Failure> {
     let source = call.query.text("fromSrc").map(str::to_owned);
     let source = source.ok_or_else(|| Failure::invalid("one of fromImage and fromSrc is needed"))?;
     let mut config = ContainerConfig::default();
@@ -137,11 +153,7 @@ async fn import(mut call: Call) -> Outcome {
         message: call.query.text("message").unwrap_or_default().to_owned(),
         platform: decode::platform(call.query.text("platform"))?,
     };
-    if source != "-" {
-        return progress(call.engine.image_import_from(source, options), false).await;
-    }
-    let reader = reader(&mut call);
-    progress(call.engine.image_import(reader, options), false).await
+    Ok((source, options))
 }
 
 pub(crate) async fn load(mut call: Call) -> Outcome {

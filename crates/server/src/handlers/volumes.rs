@@ -18,6 +18,9 @@ pub(crate) async fn list(call: Call) -> Outcome {
 
 pub(crate) async fn create(mut call: Call) -> Outcome {
     let request: CreateRequest = call.json_or_default().await?;
+    if request.cluster_volume_spec.is_some() && call.since(42) {
+        return Err(Failure::new(types::ErrorKind::Unavailable, crate::router::SWARM));
+    }
     let context = |failure: Failure| failure.context(&format!("create {}", request.name));
     decode::check_volume_driver(&request.driver).map_err(context)?;
     let options: BTreeMap<String, String> = request.driver_opts;
