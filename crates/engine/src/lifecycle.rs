@@ -17,6 +17,10 @@ use crate::names;
 pub(crate) const STOP_TIMEOUT: i64 = 10;
 /// How long a killed process may take to vanish.
 pub(crate) const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the answer of a wait keeps behind the output of those attached. Event loops deliver what comes on two
+/// connections at once in any order, and client libraries are used to an engine that takes its time. The commands of
+/// the stock client wait for other conditions.
+const ATTACHED_GRACE: Duration = Duration::from_millis(10);
 
 /// How to stop.
 #[derive(Clone, Copy, Debug, Default)]
@@ -202,6 +206,7 @@ impl Engine {
         let container = self.containers.find(name)?;
         let mut watch = container.watch();
         let before = watch.borrow().runs_ended;
+        let attached = container.relays.any();
         Ok(async move {
             let over = |status: &Status| match condition {
                 WaitCondition::NotRunning => {
@@ -222,6 +227,9 @@ impl Engine {
                 Err(_) => container.status(),
             };
             container.relays.settled().await;
+            if attached && condition == WaitCondition::NotRunning {
+                tokio::time::sleep(ATTACHED_GRACE).await;
+            }
             exit_of(&status)
         })
     }

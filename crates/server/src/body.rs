@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use engine::LogStream;
+use engine::{LogStream, Relay};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
@@ -17,6 +17,8 @@ pub enum ResponseBody {
     Full(Option<Bytes>),
     /// Pieces until the channel closes.
     Stream(mpsc::Receiver<Bytes>),
+    /// The same of an attached container. The body goes when all of it has been taken, and the relay with it.
+    Attached(mpsc::Receiver<Bytes>, Option<Relay>),
     /// A container's log; reading it ends with the body.
     Log(LogStream),
 }
@@ -42,7 +44,9 @@ impl Body for ResponseBody {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(pieces) | Self::Attached(pieces, _) => {
+                pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+            }
             Self::Log(log) => log.chunks.poll_recv(context).map(|chunk| match chunk? {
                 Ok(bytes) => Some(Ok(Frame::data(bytes))),
                 Err(error) => {
@@ -60,7 +64,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Stream(_) | Self::Log(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Attached(..) | Self::Log(_) => SizeHint::default(),
         }
     }
 }

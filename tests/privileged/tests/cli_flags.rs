@@ -104,12 +104,14 @@ fn x_02_a_change_of_both_entrypoint_and_command_keeps_both() {
 fn ctr_24_who_waits_for_the_end_finds_all_output_at_hand() {
     let daemon = Daemon::shared();
     for round in 0..10 {
+        // On the connection itself, and as the body of an ordinary answer.
+        let upgrade = if round % 2 == 0 { "Connection: Upgrade\r\nUpgrade: tcp\r\n" } else { "" };
         let name = daemon.name("wait");
         daemon.docker(&["create", "--name", &name, "busybox", "sh", "-c", "echo begin; seq 1000; echo end"]).ok();
         let mut stream = UnixStream::connect(daemon.socket()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let path = format!("/containers/{name}/attach?stream=1&stdout=1&stderr=1");
-        let request = format!("POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+        let request = format!("POST {path} HTTP/1.1\r\nHost: docker\r\n{upgrade}\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -127,7 +129,7 @@ fn ctr_24_who_waits_for_the_end_finds_all_output_at_hand() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "round {round}: {error}"),
         }
         let output = String::from_utf8_lossy(&output);
-        assert!(output.contains("begin") && output.ends_with("end\n"), "round {round}: {} bytes", output.len());
+        assert!(output.contains("begin") && output.contains("end\n"), "round {round}: {} bytes", output.len());
         daemon.docker(&["rm", &name]).ok();
     }
 }

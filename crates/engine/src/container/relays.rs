@@ -26,6 +26,11 @@ impl Relays {
         Relay(self.clone())
     }
 
+    /// Whether a client is attached now.
+    pub(crate) fn any(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     /// Waits until all sessions have ended, or long enough.
     pub(crate) async fn settled(&self) {
         let mut watch = self.0.subscribe();

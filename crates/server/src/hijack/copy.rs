@@ -120,7 +120,6 @@ async fn exchange(
 
 /// Serves a session through the two bodies of an ordinary exchange.
 pub(super) async fn through_bodies(mut body: RequestBody, sender: mpsc::Sender<Bytes>, session: Session) {
-    let _relay = session.relay;
     let (mut from_process, to_process) = session.io.into_split();
     let scanner = session.detach_keys.filter(|_| session.tty).map(Scanner::new);
     let gone = sender.clone();

@@ -104,8 +104,9 @@ async fn taken_over(upgrade: OnUpgrade) -> Option<(Socket, Bytes, OwnedSemaphore
     }
 }
 
-fn without_upgrade(body: RequestBody, session: Session, content_type: &'static str) -> Response<ResponseBody> {
+fn without_upgrade(body: RequestBody, mut session: Session, content_type: &'static str) -> Response<ResponseBody> {
     let (sender, receiver) = mpsc::channel::<Bytes>(16);
+    let relay = session.relay.take();
     tokio::spawn(copy::through_bodies(body, sender, session));
-    respond::stream(content_type, ResponseBody::Stream(receiver))
+    respond::stream(content_type, ResponseBody::Attached(receiver, relay))
 }
