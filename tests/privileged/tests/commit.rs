@@ -129,6 +129,53 @@ fn ctr_56_commit_of_nothing_makes_no_layer() {
     }
 }
 
+/// Changes are read as a Dockerfile's lines are: variables, flags, both forms, an own command beside an entrypoint.
+#[test]
+fn ctr_56_changes_speak_the_dockerfile_language() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
+        let (name, image) = (daemon.name("changes"), daemon.name("changed"));
+        daemon.docker(&["create", "--name", &name, "-e", "A=one", "busybox", "true"]).exits(0);
+        let changes = [
+            "ENV B=$A-${NONE:-two} C='$A'",
+            "CMD run $A",
+            "ENTRYPOINT [\"/bin/echo\"]",
+            "HEALTHCHECK --interval=2s --retries=4 CMD probe",
+            "WORKDIR /srv",
+            "WORKDIR ../opt",
+            "EXPOSE 9000-9001/udp",
+        ];
+        let mut arguments = vec!["commit"];
+        changes.iter().for_each(|change| arguments.extend(["-c", change]));
+        arguments.extend([name.as_str(), image.as_str()]);
+        client.run(&arguments).exits(0);
+        let value = |format: &str| daemon.inspect(&image, format);
+        let env = value("{{json .Config.Env}}");
+        assert!(env.contains("\"B=one-two\"") && env.contains("\"C=$A\""), "{env}");
+        assert_eq!(
+            value("{{json .Config.Entrypoint}}{{json .Config.Cmd}}"),
+            r#"["/bin/echo"]["/bin/sh","-c","run $A"]"#
+        );
+        let check =
+            value("{{json .Config.Healthcheck.Test}} {{.Config.Healthcheck.Interval}} {{.Config.Healthcheck.Retries}}");
+        assert_eq!(check, r#"["CMD-SHELL","probe"] 2s 4"#);
+        assert_eq!(
+            value("{{.Config.WorkingDir}} {{json .Config.ExposedPorts}}"),
+            r#"/opt {"9000/udp":{},"9001/udp":{}}"#
+        );
+        for (change, message) in [
+            ("ENV A", "ENV must have two arguments"),
+            ("LABEL a=${b:?no}", "failed to process \"${b:?no}\": b: no"),
+            ("HEALTHCHECK FOO", "Unknown type \"FOO\" in HEALTHCHECK (try CMD)"),
+            ("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"),
+        ] {
+            client.run(&["commit", "-c", change, &name]).exits(1).says(message);
+        }
+        daemon.docker(&["rm", &name]).exits(0);
+        daemon.docker(&["rmi", &image]).exits(0);
+    }
+}
+
 #[test]
 fn ctr_56_bad_commits_are_refused_and_leave_nothing() {
     let daemon = Daemon::start(Options::default());

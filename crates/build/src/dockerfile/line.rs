@@ -74,6 +74,10 @@ fn split(word: &str, rest: &str, escape: char) -> Result<Words, String> {
         }
         "ONBUILD" if !rest.is_empty() => {
             let inner = lexer::parts(rest, escape);
+            // A trigger within a trigger is refused; a thousand of them must not become a thousand calls.
+            if inner.word.eq_ignore_ascii_case("onbuild") {
+                return Ok(Words { args: vec![inner.word.to_owned()], ..Words::default() });
+            }
             let words = split(inner.word, inner.rest, escape)?;
             let args = std::iter::once(inner.word.to_owned()).chain(words.args).collect();
             Ok(Words { args, pairs: Vec::new(), json: false, heredocs: words.heredocs })

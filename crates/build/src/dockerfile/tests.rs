@@ -360,6 +360,15 @@ fn what_docker_says_of_instructions() {
 }
 
 #[test]
+fn nothing_in_a_file_exhausts_the_stack() {
+    let triggers = format!("FROM x\n{}RUN y\n", "ONBUILD ".repeat(200_000));
+    assert!(refused(&triggers).ends_with("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"));
+    let arrays = format!("CMD {}", "[".repeat(200_000));
+    assert!(matches!(instruction(&arrays), Instruction::Cmd(CommandLine::Shell(_))));
+    assert!(refused(&format!("FROM x\nRUN <<a {}\na\n", "${a:-".repeat(200_000))).contains("unknown instruction: a"));
+}
+
+#[test]
 fn errors_know_their_place() {
     let text = "FROM x\nCOPY a \\\n  b\n  COPY --chown=a \\\n   --frm=1 \\\n  a b\nRUN x\n";
     let error = failure(text);

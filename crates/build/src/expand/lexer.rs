@@ -42,6 +42,9 @@ pub enum Reason {
     /// `${NAME#\x}`.
     #[error("invalid pattern ({0}) in substitution: {1}")]
     Pattern(String, String),
+    /// More substitutions inside each other than anybody means.
+    #[error("syntax error: substitutions are nested too deeply")]
+    Depth,
     /// `${NAME:?message}` of a variable without a value.
     #[error("{0}: {1}")]
     Required(String, String),
@@ -53,7 +56,12 @@ struct Run<'a, V: Variables + ?Sized> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
     variables: &'a V,
     found: Expanded,
+    /// Substitutions around the place that is read.
+    depth: usize,
 }
+
+/// Substitutions inside each other. Reading them is recursive, and a Dockerfile must not exhaust the stack.
+const DEEPEST: usize = 64;
 
 /// Text that is also split into words while it grows.
 #[derive(Default)]
@@ -83,7 +91,8 @@ impl Lexer {
     /// # Errors
     /// [`Error`] for a word that breaks the syntax, and for `${NAME:?…}`.
     pub fn expand<V: Variables + ?Sized>(&self, word: &str, variables: &V) -> Result<Expanded, Error> {
-        let mut run = Run { lexer: *self, rest: word.chars().peekable(), variables, found: Expanded::default() };
+        let mut run =
+            Run { lexer: *self, rest: word.chars().peekable(), variables, found: Expanded::default(), depth: 0 };
         match run.until(None, self.keep_escapes) {
             Ok((text, words)) => Ok(Expanded { text, words, ..run.found }),
             Err(reason) => Err(Error { word: word.to_owned(), reason }),
@@ -217,7 +226,13 @@ impl<V: Variables + ?Sized> Run<'_, V> {
     fn dollar(&mut self) -> Result<String, Reason> {
         self.rest.next();
         if self.rest.next_if_eq(&'{').is_some() {
-            return self.braced();
+            if self.depth == DEEPEST {
+                return Err(Reason::Depth);
+            }
+            self.depth += 1;
+            let value = self.braced();
+            self.depth -= 1;
+            return value;
         }
         let name = self.name();
         if name.is_empty() {

@@ -86,6 +86,9 @@ impl Pattern {
 
     /// Lengths of the matches that begin at the first letter, shortest first.
     fn ends(&self, letters: &[char]) -> impl DoubleEndedIterator<Item = usize> + use<> {
+        // Without a `*`, only one length is possible.
+        let fixed = !self.0.contains(&Piece::Any);
+        let letters = if fixed { &letters[..self.0.len().min(letters.len())] } else { letters };
         let mut reached = vec![false; letters.len() + 1];
         reached[0] = true;
         for piece in &self.0 {

@@ -111,6 +111,16 @@ fn what_docker_refuses() {
 }
 
 #[test]
+fn nesting_has_a_bound() {
+    let nested = |depth: usize| format!("{}x{}", "${B:-".repeat(depth), "}".repeat(depth));
+    assert_eq!(expanded(&nested(64)), "x");
+    assert_eq!(refused(&nested(65)), "syntax error: substitutions are nested too deeply");
+    assert_eq!(refused(&"\"${B:-".repeat(200_000)), "syntax error: substitutions are nested too deeply");
+    // One after the other is not inside each other.
+    assert_eq!(expanded(&"${B:-x}".repeat(1000)), "x".repeat(1000));
+}
+
+#[test]
 fn words_split_where_nothing_is_quoted() {
     for (text, words) in [
         ("a b  c", &["a", "b", "c"][..]),
