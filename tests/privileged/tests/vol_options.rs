@@ -292,3 +292,21 @@ fn vol_17_the_layers_of_a_removed_mounted_image_survive_the_daemon_and_go_with_t
     daemon.docker(&["rm", "user"]).ok();
     assert_eq!(daemon.traces(), before);
 }
+
+#[test]
+fn vol_17_mapped_users_own_what_parts_and_images_show() {
+    let mapped = Options { config: Some(json!({ "userns-remap": "default" })), ..Options::default() };
+    let daemon = Daemon::start(mapped);
+    if daemon.is_reference() {
+        return; // From API 1.45 on.
+    }
+    let image = data_image(&daemon, "mapped");
+    daemon.docker(&["run", "--rm", "-v", "parts:/v", "busybox", "mkdir", "/v/part"]).ok();
+    memory_volume(&daemon, "memory");
+    let mount = format!("type=image,src={image},dst=/image");
+    let part = "type=volume,src=parts,dst=/part,volume-subpath=part";
+    let script = "touch /part/x /memory/x && cat /image/data/foo && stat -c %u /part/x /memory/x /image/data/foo";
+    let run =
+        ["run", "--rm", "--mount", &mount, "--mount", part, "-v", "memory:/memory", "busybox", "sh", "-c", script];
+    assert_eq!(daemon.docker(&run).ok(), "bar\n0\n0\n0");
+}
