@@ -10,7 +10,6 @@ use rustix::mount::MountFlags;
 use types::{ContainerId, Mount};
 
 use crate::driver::{self, Driver, Slot, make_directory, open_directory, write};
-use crate::init_layer;
 use crate::state::ContainerLayer;
 use crate::{ChainId, Error, ImageId, Result, Store};
 
@@ -89,7 +88,7 @@ impl Store {
             let state = inner.state();
             parent.and_then(|parent| Some(state.layers.get(&parent)?.slot.clone()))
         };
-        let init_slot = init_layer::make(inner.driver, &inner.paths, init, below.as_ref())?;
+        let init_slot = inner.init_layers.make(inner.driver, &inner.paths, init, below.as_ref())?;
         let slot = inner.driver.make(&inner.paths, id, init_slot.lower_of_child())?;
         if inner.driver == Driver::Vfs {
             crate::copy::copy_tree(&inner.paths.layer(init), &inner.paths.layer(id))?;

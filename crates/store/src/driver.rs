@@ -138,7 +138,6 @@ pub(crate) fn prepare(driver: Driver, paths: &Paths) -> Result<()> {
         Driver::Overlay2 => {
             make_directory_all(paths.layers(), 0o710)?;
             make_directory_all(&paths.links(), 0o755)?;
-            crate::init_layer::prepare(paths)?;
             backing_device(paths.root(), paths.layers())
         }
         Driver::Vfs => make_directory_all(paths.layers(), 0o710),

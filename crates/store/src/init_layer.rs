@@ -6,6 +6,7 @@
 
 use std::ffi::CStr;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
@@ -22,8 +23,49 @@ const LINK: &str = "INITINITINITINITINITINIT22";
 const DIRECTORIES: [&CStr; 6] = [c"dev", c"dev/pts", c"dev/shm", c"etc", c"proc", c"sys"];
 const FILES: [&CStr; 5] = [c".dockerenv", c"dev/console", c"etc/hostname", c"etc/hosts", c"etc/resolv.conf"];
 
+/// Makes containers' layers, and the one for all with the first.
+#[derive(Debug, Default)]
+pub(crate) struct InitLayers {
+    /// Whether the one for all is known to be whole.
+    prepared: Mutex<bool>,
+}
+
+// === impl InitLayers ===
+
+impl InitLayers {
+    /// Makes a container's, on top of the layer `below`.
+    pub(crate) fn make(&self, driver: Driver, paths: &Paths, name: &str, below: Option<&Slot>) -> Result<Slot> {
+        match driver {
+            Driver::Overlay2 => {
+                self.prepare(paths)?;
+                let own = paths.layer(name);
+                rustix::fs::symlink(SHARED, &own).map_err(|source| Error::io("symlink", &own, source))?;
+                let lower = below.map(Slot::lower_of_child).unwrap_or_default();
+                Ok(Slot { id: SHARED.to_owned(), link: LINK.to_owned(), lower })
+            }
+            Driver::Vfs => {
+                let slot = driver.make(paths, name, String::new())?;
+                if let Some(below) = below {
+                    crate::copy::copy_tree(&paths.layer(&below.id), &paths.layer(name))?;
+                }
+                fill(&paths.layer(name))?;
+                Ok(slot)
+            }
+        }
+    }
+
+    fn prepare(&self, paths: &Paths) -> Result<()> {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*prepared {
+            prepare(paths)?;
+            *prepared = true;
+        }
+        Ok(())
+    }
+}
+
 /// Makes the one for all, or what is missing of it.
-pub(crate) fn prepare(paths: &Paths) -> Result<()> {
+fn prepare(paths: &Paths) -> Result<()> {
     let directory = paths.layer(SHARED);
     make_directory_all(&directory, 0o710)?;
     let diff = directory.join("diff");
@@ -41,26 +83,6 @@ pub(crate) fn prepare(paths: &Paths) -> Result<()> {
         Err(source) => return Err(Error::io("symlink", &short, source)),
     }
     fill(&diff)
-}
-
-/// Makes a container's, on top of the layer `below`.
-pub(crate) fn make(driver: Driver, paths: &Paths, name: &str, below: Option<&Slot>) -> Result<Slot> {
-    match driver {
-        Driver::Overlay2 => {
-            let own = paths.layer(name);
-            rustix::fs::symlink(SHARED, &own).map_err(|source| Error::io("symlink", &own, source))?;
-            let lower = below.map(Slot::lower_of_child).unwrap_or_default();
-            Ok(Slot { id: SHARED.to_owned(), link: LINK.to_owned(), lower })
-        }
-        Driver::Vfs => {
-            let slot = driver.make(paths, name, String::new())?;
-            if let Some(below) = below {
-                crate::copy::copy_tree(&paths.layer(&below.id), &paths.layer(name))?;
-            }
-            fill(&paths.layer(name))?;
-            Ok(slot)
-        }
-    }
 }
 
 /// Makes the fixed content with one system call each.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use types::{ContainerId, Digest};
 
 use crate::driver::{Driver, Slot};
+use crate::init_layer::InitLayers;
 use crate::names::Names;
 use crate::paths::Paths;
 use crate::sweep::Sweeper;
@@ -24,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) volumes: Mutex<BTreeMap<String, Volume>>,
     pub(crate) volume_users: VolumeUsers,
     pub(crate) sweeper: Sweeper,
+    pub(crate) init_layers: InitLayers,
 }
 
 /// Images, names, layers and who keeps them.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use types::{Digest, Platform, Reference};
 
 use crate::driver::{self, Driver};
+use crate::init_layer::InitLayers;
 use crate::paths::{Paths, TREE};
 use crate::state::Inner;
 use crate::sweep::Sweeper;
@@ -158,7 +159,9 @@ impl Store {
         let backing = backing_file_system(root);
         let volume_users = VolumeUsers::default();
         let state = Mutex::new(state);
-        let store = Self(Arc::new(Inner { paths, driver, backing, state, volumes, volume_users, sweeper }));
+        let init_layers = InitLayers::default();
+        let store =
+            Self(Arc::new(Inner { paths, driver, backing, state, volumes, volume_users, sweeper, init_layers }));
         store.collect_unused();
         Ok(store)
     }

@@ -205,6 +205,9 @@ fn an_image_removed_by_force_keeps_its_layers_for_its_containers() {
     }
     let fixture = Fixture::new();
     let store = fixture.open(DriverChoice::Overlay2);
+    // The first container brings what all of them share, and that stays.
+    store.create_layer(&container(1), None).unwrap();
+    store.remove_layer(&container(1)).unwrap();
     let before = fixture.settled(&store);
     let id = load(&store, &two_layers()).unwrap()[0].id;
     let container = container(2);
