@@ -107,8 +107,14 @@ impl Channel {
     pub fn receive(&self) -> io::Result<Message> {
         let mut buffer = vec![0; LIMIT];
         let mut descriptors = Vec::new();
+        let reset = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;
         let length = match self.0.recv(&mut buffer, &mut descriptors) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
+            // The other end has closed without reading what it was sent. The kernel says so first, and once; what the
+            // other end had to say is still in the queue behind it.
+            Err(error) if reset(&error) => match self.0.recv(&mut buffer, &mut descriptors) {
+                Err(error) if reset(&error) => 0,
+                result => result?,
+            },
             result => result?,
         };
         let Some((tag, payload)) = buffer[..length].split_first() else { return Ok(Message::End) };
@@ -195,5 +201,16 @@ mod tests {
         assert!(matches!(b.receive().unwrap(), Message::Pid(77)));
         drop(a);
         assert!(matches!(b.receive().unwrap(), Message::End));
+    }
+
+    #[test]
+    fn what_was_said_is_heard_though_the_speaker_left_without_reading() {
+        let (a, b) = Channel::pair().unwrap();
+        a.send(&Message::Continue).unwrap();
+        b.send(&Message::Failed(Error::CommandNotFound { command: "foo".into() })).unwrap();
+        drop(b);
+        let Message::Failed(received) = a.receive().unwrap() else { panic!("another message") };
+        assert!(received.to_string().contains("foo"), "{received}");
+        assert!(matches!(a.receive().unwrap(), Message::End));
     }
 }
