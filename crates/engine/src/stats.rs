@@ -88,12 +88,12 @@ impl Engine {
 // === impl StatsReader ===
 
 impl StatsReader {
-    /// Ends when the container has been removed.
+    /// Ends when the container is about to be removed: its streams end before the removal is answered, as with Docker.
     pub fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut status = self.container.watch();
         async move {
             // Without a sender there is no container either.
-            let _ = status.wait_for(|status| status.removed).await;
+            let _ = status.wait_for(|status| status.leaving || status.removed).await;
         }
     }
 

@@ -180,6 +180,7 @@ impl Actor {
             return Err(StateConflict::RemoveRunning { name, state: self.state().word() }.into());
         }
         self.restart_at = None;
+        self.status.send_modify(|status| status.leaving = true);
         let (engine, container) = (Arc::clone(&self.engine), Arc::clone(&self.container));
         self.engine.blocking(move || engine.remove_files(&container.spec, volumes)).await?;
         self.engine.containers.remove(&self.container);

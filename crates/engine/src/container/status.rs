@@ -48,6 +48,9 @@ pub struct Status {
     /// When the last run that ended did so; `inspect` tells it of a container that runs again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<jiff::Timestamp>,
+    /// It is about to be removed; stays when that fails.
+    #[serde(skip)]
+    pub leaving: bool,
     /// The container is gone; the last value watchers see.
     #[serde(skip)]
     pub removed: bool,
@@ -71,6 +74,7 @@ impl Status {
             held: false,
             out_of_memory: 0,
             finished_at: None,
+            leaving: false,
             removed: false,
         }
     }
