@@ -283,7 +283,13 @@ impl Actor {
         })?;
         // A frozen process dies only when it is thawed.
         if signal == Signal::KILL && matches!(self.state(), ContainerState::Paused { .. }) {
-            self.unpause()?;
+            let group = self.engine.cgroup(&self.container.spec)?;
+            if let Err(error) = self.unpause() {
+                // With version 2 a frozen process dies at once, and its group may be gone by now.
+                if group.exists() {
+                    return Err(error);
+                }
+            }
         }
         self.engine.container_event(&self.container, "kill", &[("signal", &signal.number().to_string())]);
         Ok(())
