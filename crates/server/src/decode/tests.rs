@@ -38,7 +38,7 @@ fn a_request_with_nulls_everywhere_is_the_default() {
 fn words_may_be_one_text() {
     let (request, _) = decode_at(51, r#"{"Image":"a","Cmd":"ls -l","Entrypoint":[""]}"#).unwrap();
     assert_eq!(request.config.cmd, Some(vec!["ls -l".to_owned()]));
-    assert_eq!(request.config.entrypoint, Some(Vec::new()));
+    assert_eq!(request.config.entrypoint, Some(vec![String::new()]));
 }
 
 #[test]

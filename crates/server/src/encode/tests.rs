@@ -85,7 +85,7 @@ fn volume_point() -> MountPoint {
         source: "/var/lib/docker/volumes/data/_data".to_owned(),
         driver: "local".to_owned(),
         propagation: String::new(),
-        ..bind_point("/data", "")
+        ..bind_point("/data", "z")
     }
 }
 
