@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use logs::{ChunkState, Ending, Query, Reader};
 use monitor::protocol::AttachOptions;
 use tokio::net::UnixStream;
@@ -19,6 +21,9 @@ use crate::model::ContainerState;
 
 /// Chunks in flight between the log's reader and the client.
 const IN_FLIGHT: usize = 8;
+
+/// How old a command is at least when its log is read.
+const FIRST_WORDS: Duration = Duration::from_millis(150);
 
 /// What a client wants to be connected to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,9 +50,9 @@ pub struct LogQuery {
     /// Wait for more until the container ends.
     pub follow: bool,
     /// Nothing earlier.
-    pub since: Option<jiff::Timestamp>,
+    pub since: Option<Timestamp>,
     /// Nothing later.
-    pub until: Option<jiff::Timestamp>,
+    pub until: Option<Timestamp>,
     /// Put the time before each entry.
     pub timestamps: bool,
     /// Only the last entries.
@@ -132,10 +137,13 @@ impl Engine {
     ///
     /// # Errors
     /// `InvalidParameter` when no stream is asked for, `NotImplemented` for a log driver that cannot be read.
-    pub fn logs(self: &Arc<Self>, name: &str, query: LogQuery) -> Result<LogStream, Error> {
+    pub async fn logs(self: &Arc<Self>, name: &str, query: LogQuery) -> Result<LogStream, Error> {
         let container = self.containers.find(name)?;
         if !query.stdout && !query.stderr {
             return Err(Invalid::NoStream.into());
+        }
+        if !query.follow {
+            first_words(&container).await;
         }
         let ending = Arc::new(Ending::new().map_err(Error::file("follow the log of", name))?);
         let reader = self.open_log(&container, log_query(&container, query), Some(Arc::clone(&ending)))?;
@@ -160,6 +168,17 @@ impl Engine {
         let Some((path, format)) = crate::log::readable(&self.paths, &container.spec) else { return Ok(None) };
         Ok(Some(Reader::open(&path, format, query, ending)?))
     }
+}
+
+/// Waits a moment for a command that has hardly begun: who starts a container and then reads its log expects what it
+/// says first, and with engines whose start takes a third of a second it is always there.
+async fn first_words(container: &Arc<Container>) {
+    let mut watch = container.watch();
+    let ContainerState::Running { since, .. } = watch.borrow().state else { return };
+    let age = Duration::try_from(Timestamp::now().duration_since(since)).unwrap_or_default();
+    let ended = watch.wait_for(|status| status.removed || !status.state.is_running());
+    // Whichever comes first; neither is an error.
+    let _ = tokio::time::timeout(FIRST_WORDS.saturating_sub(age), ended).await;
 }
 
 /// Tells followers when the container has ended; one that does not run has ended already.
@@ -200,7 +219,7 @@ fn past_query(container: &Container, request: AttachRequest) -> Query {
 
 fn log_query(container: &Container, query: LogQuery) -> Query {
     // Clamped to the years that logs can carry, 1678 to 2262.
-    let time = |at: jiff::Timestamp| logs::Timestamp(i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX));
+    let time = |at: Timestamp| logs::Timestamp(i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX));
     Query {
         stdout: query.stdout,
         stderr: query.stderr,

@@ -79,7 +79,7 @@ pub(crate) async fn logs(call: Call) -> Outcome {
         tail: decode::tail(call.query.text("tail")),
         details: call.query.flag("details"),
     };
-    let stream = call.engine.logs(&call.name, query)?;
+    let stream = call.engine.logs(&call.name, query).await?;
     let content_type = hijack::content_type(stream.tty, call.version);
     Ok(respond::stream(content_type, ResponseBody::Log(stream)))
 }
