@@ -99,6 +99,12 @@ fn loads_an_archive_and_survives_a_restart() {
     assert_eq!(std::fs::metadata(base.join("data/alias")).unwrap().nlink(), 2);
 }
 
+/// Whether two paths lead to the same directory.
+fn same(one: &std::path::Path, other: &std::path::Path) -> bool {
+    let of = |path: &std::path::Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino())).unwrap();
+    of(one) == of(other)
+}
+
 #[test]
 fn sto_13_container_layers_have_dockers_shape() {
     if !privileged() {
@@ -118,7 +124,7 @@ fn sto_13_container_layers_have_dockers_shape() {
     assert_eq!((links.len(), links[0]), (3, format!("l/{}", read(init.join("link"))).as_str()));
     assert!(links.iter().all(|link| link.len() == 28));
     let link = fixture.root.join("overlay2").join(links[0]);
-    assert_eq!(std::fs::canonicalize(link).unwrap(), std::fs::canonicalize(init.join("diff")).unwrap());
+    assert!(same(&link, &init.join("diff")));
     for name in ["etc/hosts", "etc/hostname", "etc/resolv.conf", "dev/console", ".dockerenv", "dev/shm", "proc"] {
         assert!(init.join("diff").join(name).exists(), "{name}");
     }

@@ -9,6 +9,7 @@
 //! | module     | holds                                                            |
 //! |------------|------------------------------------------------------------------|
 //! | `archive`  | writer of docker-archive tars: the fixture and the broken images |
+//! | `building` | images built by the classic builder                           |
 //! | `fixtures` | the images built from Debian's packages, cached by recipe        |
 //! | `daemon`   | an engine under test: start, kill, restart, clean up             |
 //! | `load`     | many containers and many clients at once                         |
@@ -29,6 +30,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 pub mod archive;
+pub mod building;
 pub mod client;
 pub mod daemon;
 pub mod differential;

@@ -240,6 +240,15 @@ fn layer_directories(daemon: &Daemon) -> Vec<PathBuf> {
     names.iter().filter(|name| hex.is_match(name)).map(|name| root.join(name)).collect()
 }
 
+/// Whether two paths lead to the same directory.
+fn same(one: &Path, other: &Path) -> bool {
+    let of = |path: &Path| {
+        let found = fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (found.dev(), found.ino())
+    };
+    of(one) == of(other)
+}
+
 #[test]
 fn sto_12_short_links() {
     let daemon = Daemon::start(Options::default());
@@ -250,9 +259,7 @@ fn sto_12_short_links() {
         let link = fs::read_to_string(root.join(name).join("link")).unwrap();
         let target = fs::read_link(root.join("l").join(&link)).unwrap();
         assert!(target.starts_with("..") && target.ends_with("diff"), "{}", target.display());
-        let whole =
-            |path: PathBuf| fs::canonicalize(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert_eq!(whole(root.join("l").join(&target)), whole(root.join(name).join("diff")));
+        assert!(same(&root.join("l").join(&target), &root.join(name).join("diff")), "{name}: {}", target.display());
         count += 1;
     }
     assert_eq!(count, 3, "one image layer, one init layer, one container layer");
@@ -389,8 +396,7 @@ fn sto_19_inspect_exposes_the_driver_paths() {
         assert_eq!(text("MergedDir"), format!("{directory}/merged"));
         let lower = text("LowerDir");
         let lower: Vec<&str> = lower.split(':').collect();
-        let init = fs::canonicalize(format!("{directory}-init/diff")).unwrap();
-        assert_eq!(fs::canonicalize(lower[0]).unwrap(), init);
+        assert!(same(Path::new(lower[0]), Path::new(&format!("{directory}-init/diff"))), "{lower:?}");
         assert!(lower.len() == 2 && Path::new(lower[1]).join("bin/busybox").exists(), "{lower:?}");
         assert_eq!(client.run(&["inspect", "-f", "{{.GraphDriver.Name}}", &name]).ok(), "overlay2");
     }
