@@ -1,6 +1,7 @@
 //! A container: one actor that owns its state, and the handle by which everybody else sees and addresses it.
 
 mod actor;
+mod begin;
 mod command;
 mod exec_relay;
 mod exit;
