@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
-use std::path::Path;
 
 use privileged_tests::building::{build, context, daemon, gone, image, output, prints};
 use privileged_tests::skip;
