@@ -156,7 +156,7 @@ impl Running {
         let record = loop {
             match receive(&self.spawned.socket) {
                 Reply::Exited(record) => break record,
-                Reply::ExecExited { .. } => {}
+                Reply::ExecExited { .. } | Reply::OutOfMemory { .. } => {}
                 other => panic!("{other:?}"),
             }
         };
