@@ -331,6 +331,8 @@ impl Daemon {
             let below = self.listing(&self.data_root.join(part), depth);
             all.extend(below.into_iter().map(|path| format!("{part}/{path}")));
         }
+        // What all containers share comes with the first one, and stays.
+        all.remove("overlay2/shared-init");
         all
     }
 
