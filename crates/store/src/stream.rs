@@ -180,8 +180,32 @@ pub(crate) fn stream_error(error: io::Error) -> Error {
     }
 }
 
+/// A reader of exactly so many bytes: an end before them is an error.
+pub(crate) struct Exactly<R> {
+    reader: R,
+    left: u64,
+}
+
+impl<R: Read> Exactly<R> {
+    pub(crate) fn new(reader: R, length: u64) -> Self {
+        Self { reader, left: length }
+    }
+}
+
+impl<R: Read> Read for Exactly<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = self.reader.read(&mut buffer[..wanted])?;
+        if count == 0 && wanted > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
 /// Whether an archive ends right behind the content of an entry, in the middle of a block. Docker's client sends such
-/// contexts, and Go reads them.
+/// contexts, and Go reads them. Content that is cut off must have been noticed before, see [`Exactly`].
 pub(crate) fn lacks_padding(error: &io::Error) -> bool {
     error.to_string() == "unexpected EOF during skip"
 }

@@ -12,7 +12,7 @@ use tar::EntryType;
 use super::sources::Found;
 use crate::files::resolve;
 use crate::pack::{Content, Packer};
-use crate::stream::{decompress_any, drain, lacks_padding, stream_error};
+use crate::stream::{Exactly, decompress_any, drain, lacks_padding, stream_error};
 use crate::unpack::clean_name;
 use crate::{Error, Result};
 
@@ -143,7 +143,7 @@ impl<'a> LayerWriter<'a> {
             0
         };
         fresh.set_size(size);
-        self.packer.append(fresh, relative(&name), &link, &records, entry.by_ref().take(size))
+        self.packer.append(fresh, relative(&name), &link, &records, Exactly::new(entry.by_ref(), size))
     }
 }
 

@@ -17,7 +17,7 @@ use super::name::{Mark, clean, mark};
 use super::parents::{OPAQUE, make_directory, split};
 use super::{Live, Unpacker, Whiteouts, inside};
 use crate::error::ArchiveProblem;
-use crate::stream::stream_error;
+use crate::stream::{Exactly, stream_error};
 use crate::{Error, Result};
 
 impl Unpacker<'_> {
@@ -105,8 +105,10 @@ impl Unpacker<'_> {
         let (file, replaced) = made.map_err(failed.clone()("open"))?;
         self.forget_parent_when(replaced);
         let mut file = File::from(file);
-        copy(entry, &mut file, &mut self.buffer, sparse, &inside(&parent.join(name)))?;
-        self.size += entry.size();
+        let size = entry.size();
+        let content = &mut Exactly::new(entry, size);
+        copy(content, &mut file, &mut self.buffer, sparse, &inside(&parent.join(name)))?;
+        self.size += size;
         attributes.apply(&file, c"", FileType::RegularFile).map_err(failed.clone()("chmod"))?;
         set_times(&file, c"", attributes.modified, AtFlags::empty()).map_err(failed("lchtimes"))
     }
