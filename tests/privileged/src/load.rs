@@ -167,16 +167,20 @@ fn running(daemon: &Daemon) -> usize {
     serde_json::from_slice::<Vec<serde_json::Value>>(&answer.body).map_or(0, |list| list.len())
 }
 
-/// The daemon's size when connections of clients that left are closed: at most `descriptors`, or unchanged for a second.
+/// How long the daemon keeps a thread that has nothing to do, and a little more.
+const IDLE: Duration = Duration::from_secs(12);
+
+/// The daemon's size when connections of clients that left are closed (at most `descriptors` are open, or none goes any
+/// more) and the threads that served them have ended.
 fn settled(daemon: &Daemon, descriptors: usize) -> Size {
     let pid = daemon.pid();
-    let mut last = (Size::of(pid).descriptors, Instant::now());
-    until("the daemon has closed the connections", 60, || {
+    let mut last = (Size::of(pid), Instant::now());
+    until("the daemon has closed the connections", 90, || {
         let now = Size::of(pid);
-        if now.descriptors != last.0 {
-            last = (now.descriptors, Instant::now());
+        if (now.descriptors, now.threads) != (last.0.descriptors, last.0.threads) {
+            last = (now, Instant::now());
         }
-        let quiet = last.1.elapsed() > Duration::from_secs(1);
-        (quiet && (now.descriptors <= descriptors || last.1.elapsed() > Duration::from_secs(10))).then_some(now)
+        let quiet = last.1.elapsed();
+        (quiet > IDLE && (now.descriptors <= descriptors || quiet > 2 * IDLE)).then_some(now)
     })
 }
