@@ -61,11 +61,7 @@ impl Created {
     pub fn start(&mut self) -> Result<(), Error> {
         let channel = self.channel.take().ok_or(Error::NotRunning { pid: self.pid })?;
         release(&channel)?;
-        self.run_poststart_hooks()
-    }
-
-    fn run_poststart_hooks(&self) -> Result<(), Error> {
-        run_hooks("poststart", &self.poststart, &State { status: "running".to_owned(), ..self.state.clone() })
+        run_poststart_hooks(&self.poststart, self.pid, &self.state)
     }
 }
 
@@ -116,29 +112,34 @@ pub fn create(request: CreateRequest) -> Result<Created, Error> {
 /// single-threaded, as for [`create`].
 ///
 /// # Errors
-/// As [`create`] and [`Created::start`], and those of `meanwhile`; nothing is left behind but for an error of the poststart
-/// hooks, when the process runs.
+/// As [`create`] and [`Created::start`], and those of `meanwhile`; nothing is left behind, whichever it is: a process that
+/// runs when a poststart hook fails is ended.
 pub fn run<E: From<Error>>(request: CreateRequest, meanwhile: impl FnOnce(i32) -> Result<(), E>) -> Result<Created, E> {
     let made = make(request, |plan, cgroup, launched, state| {
-        let prepare = || meanwhile(launched.pid.as_raw_nonzero().get()).map_err(Failure::Caller);
+        let pid = launched.pid.as_raw_nonzero().get();
+        let prepare = || meanwhile(pid).map_err(Failure::Caller);
         begin(plan, cgroup, launched)?;
-        if plan.hooks.stop_the_process() {
+        let console = if plan.hooks.stop_the_process() {
             let console = await_ready(plan, launched, state)?;
             prepare()?;
             release(&launched.channel)?;
-            return Ok(console);
-        }
-        prepare()?;
-        go_on(&launched.channel)?;
-        Ok(await_execution(&launched.channel)?)
+            console
+        } else {
+            prepare()?;
+            go_on(&launched.channel)?;
+            await_execution(&launched.channel)?
+        };
+        run_poststart_hooks(&plan.hooks.poststart, pid, state)?;
+        Ok(console)
     });
-    let mut created = made.map_err(|failure| match failure {
+    made.map(|created| Created { channel: None, ..created }).map_err(|failure| match failure {
         Failure::Runtime(error) => error.into(),
         Failure::Caller(error) => error,
-    })?;
-    created.channel = None;
-    created.run_poststart_hooks()?;
-    Ok(created)
+    })
+}
+
+fn run_poststart_hooks(hooks: &[Hook], pid: i32, state: &State) -> Result<(), Error> {
+    run_hooks("poststart", hooks, &State { pid, status: "running".to_owned(), ..state.clone() })
 }
 
 /// Makes a container, with `oversee` for what is done outside while the process sets itself up.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use runtime::Stdio;
 use runtime::spec::{IdMapping, Namespace, NamespaceKind, Pids, TimeOffset};
 
 use crate::Test;
@@ -12,6 +13,7 @@ pub const TESTS: &[Test] = &[
     ("everything_is_the_containers_own", everything_is_the_containers_own),
     ("hooks_run_in_order", hooks_run_in_order),
     ("a_failing_hook_stops_the_start", a_failing_hook_stops_the_start),
+    ("a_failing_poststart_hook_leaves_nothing", a_failing_poststart_hook_leaves_nothing),
     ("kernel_parameters_are_set", kernel_parameters_are_set),
     ("namespaces_of_another_are_joined", namespaces_of_another_are_joined),
     ("users_are_mapped", users_are_mapped),
@@ -84,6 +86,23 @@ fn a_failing_hook_stops_the_start() {
     slow.timeout = Some(1);
     bundle.spec.hooks = Some(runtime::spec::Hooks { create_container: vec![slow], ..Default::default() });
     assert!(bundle.refusal().ends_with("timed out after 1 s"));
+}
+
+fn a_failing_poststart_hook_leaves_nothing() {
+    let mut bundle = Bundle::sh("exec sleep 1000");
+    let mut failing = hook(&bundle, "x", "true");
+    failing.args[2] = "exit 4".into();
+    bundle.spec.hooks = Some(runtime::spec::Hooks { poststart: vec![failing], ..Default::default() });
+    let mut pid = 0;
+    let made = runtime::run(bundle.request(Stdio::Inherit), |found| {
+        pid = found;
+        Ok::<(), runtime::Error>(())
+    });
+    let error = made.map(drop).unwrap_err().to_string();
+    assert!(error.starts_with("error running poststart hook"), "{error}");
+    assert!(pid > 0 && !std::path::Path::new(&format!("/proc/{pid}")).exists(), "process {pid} is still there");
+    let group = bundle.spec.linux.as_ref().unwrap().cgroups_path.trim_start_matches('/').to_owned();
+    assert!(!std::path::Path::new("/sys/fs/cgroup/memory").join(group).exists());
 }
 
 fn kernel_parameters_are_set() {
