@@ -87,7 +87,11 @@ impl Store {
         let options = CString::new(options).map_err(|_| failed(Errno::INVAL))?;
         // Any directory will do as a mount point that nothing here comes from.
         let point = self.0.paths.layer_records_tmp();
-        let held = self.hold_all(mounts)?;
+        let volumes = mounts.iter().filter_map(|mount| match &mount.source {
+            ViewSource::Volume(name) => Some(self.use_volume(name)),
+            _ => None,
+        });
+        let _uses = volumes.collect::<Result<Vec<_>>>()?;
         sys::private_mounts::with_private_mounts(|| {
             rustix::process::chdir(layers).map_err(failed)?;
             match self.0.driver {
@@ -103,8 +107,7 @@ impl Store {
             }
             Ok(work(root.as_fd()))
         })
-        .map_err(|source| Error::io("unshare mounts for", layers, source))
-        .and_then(|result| held.release(self).and(result))
+        .map_err(|source| Error::io("unshare mounts for", layers, source))?
     }
 
     /// Where the mounts come from, on the host or, for images, in places that are filled in the private namespace.
@@ -125,20 +128,6 @@ impl Store {
         };
         Ok((mounts.iter().map(source).collect::<Result<_>>()?, stages))
     }
-
-    fn hold_all(&self, mounts: &[ViewMount]) -> Result<Held> {
-        let mut held = Held { holder: driver::random_id(), volumes: Vec::new() };
-        for mount in mounts {
-            let ViewSource::Volume(name) = &mount.source else { continue };
-            if let Err(error) = self.hold_volume(name, &held.holder) {
-                // The first error is the one to report.
-                let _ = held.release(self);
-                return Err(error);
-            }
-            held.volumes.push(name.clone());
-        }
-        Ok(held)
-    }
 }
 
 /// An image's files, mounted in a namespace of our own.
@@ -147,12 +136,6 @@ struct Stage {
     _scratch: Scratch,
     place: PathBuf,
     mount: Option<types::Mount>,
-}
-
-/// Volumes that are in use by a view.
-struct Held {
-    holder: String,
-    volumes: Vec<String>,
 }
 
 // === impl Stage ===
@@ -170,14 +153,6 @@ impl Stage {
         let lower = lower.map(|option| option.replace(&prefix, "")).unwrap_or_default();
         let lower = CString::new(lower).map_err(|_| failed(Errno::INVAL))?;
         mount("overlay", &self.place, "overlay", MountFlags::RDONLY, lower.as_c_str()).map_err(failed)
-    }
-}
-
-// === impl Held ===
-
-impl Held {
-    fn release(&self, store: &Store) -> Result<()> {
-        self.volumes.iter().map(|name| store.release_volume(name, &self.holder)).fold(Ok(()), Result::and)
     }
 }
 

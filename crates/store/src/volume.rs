@@ -148,24 +148,23 @@ impl Store {
             return Ok(());
         }
         let volume = self.volume(volume)?;
-        self.with_volume(&volume.name, || {
-            let target = volume.mountpoint.join(subpath);
-            let into = crate::subpath::open_below(&volume.mountpoint, subpath)?;
-            // A file takes the place of the image's directory; it is not filled.
-            let Ok(into) = rustix::fs::openat(&into, c".", DIRECTORY, Mode::empty()) else { return Ok(()) };
-            let failed = |source: rustix::io::Errno| Error::io("readdir", &target, source);
-            let mut entries = rustix::fs::Dir::read_from(&into).map_err(failed)?;
-            if entries.any(|entry| entry.is_ok_and(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))) {
+        let _use = self.use_volume(&volume.name)?;
+        let target = volume.mountpoint.join(subpath);
+        let into = crate::subpath::open_below(&volume.mountpoint, subpath)?;
+        // A file takes the place of the image's directory; it is not filled.
+        let Ok(into) = rustix::fs::openat(&into, c".", DIRECTORY, Mode::empty()) else { return Ok(()) };
+        let failed = |source: rustix::io::Errno| Error::io("readdir", &target, source);
+        let mut entries = rustix::fs::Dir::read_from(&into).map_err(failed)?;
+        if entries.any(|entry| entry.is_ok_and(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))) {
+            return Ok(());
+        }
+        self.with_rootfs(container, |root| {
+            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            let Ok(source) = rustix::fs::openat2(root, path, DIRECTORY, Mode::empty(), resolve) else {
                 return Ok(());
-            }
-            self.with_rootfs(container, |root| {
-                let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-                let Ok(source) = rustix::fs::openat2(root, path, DIRECTORY, Mode::empty(), resolve) else {
-                    return Ok(());
-                };
-                crate::copy::copy_directory(source.as_fd(), into.as_fd(), &target)
-            })?
-        })
+            };
+            crate::copy::copy_directory(source.as_fd(), into.as_fd(), &target)
+        })?
     }
 
     /// A cheap look before the mount: when no layer has anything at the first component, there is nothing.
@@ -229,23 +228,12 @@ fn check_options(name: &str, options: &BTreeMap<String, String>) -> Result<()> {
     if let Some((_, other)) = missing {
         return refused(format!("missing required option: {other:?}"));
     }
-    match options.get("size").map(|text| (text, is_size(text))) {
-        None | Some((_, Some(false))) => Ok(()),
+    match options.get("size").map(|text| types::parse_size(text, 1024)) {
+        None | Some(Ok(0)) => Ok(()),
         // It takes a file system with project quotas, mounted so.
-        Some((_, Some(true))) => refused("quota size requested but no quota support".to_owned()),
-        Some((text, None)) => refused(format!("invalid size: '{text}'")),
+        Some(Ok(_)) => refused("quota size requested but no quota support".to_owned()),
+        Some(Err(error)) => refused(error.to_string()),
     }
-}
-
-/// Whether a text is a size as Docker writes them (`10m`, `1.5 GiB`), and then whether it is more than nothing.
-fn is_size(text: &str) -> Option<bool> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = (&text[..end], text[end..].strip_prefix(' ').unwrap_or(&text[end..]).to_ascii_lowercase());
-    let known = unit.is_empty() || unit == "b" || {
-        let rest = unit.strip_prefix(['k', 'm', 'g', 't', 'p']);
-        rest.is_some_and(|rest| matches!(rest, "" | "b" | "ib"))
-    };
-    number.parse::<f64>().ok().filter(|_| known).map(|number| number > 0.0)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +20,14 @@ type Users = Arc<Mutex<BTreeSet<String>>>;
 /// The users of every volume that has had some. A mount that hangs holds up its own volume only.
 #[derive(Debug, Default)]
 pub(crate) struct VolumeUsers(Mutex<BTreeMap<String, Users>>);
+
+/// A use of a volume by the store itself.
+#[must_use]
+pub(crate) struct VolumeUse {
+    store: Store,
+    name: String,
+    holder: String,
+}
 
 /// What `o` means, as flags of mount(2) or as words for the file system.
 #[derive(Debug, PartialEq)]
@@ -124,13 +131,14 @@ impl Store {
         }
     }
 
-    /// Runs `work` while what backs the volume is there.
-    pub(crate) fn with_volume<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Makes what backs a volume available for as long as the value lives.
+    ///
+    /// # Errors
+    /// As [`Store::hold_volume`].
+    pub(crate) fn use_volume(&self, name: &str) -> Result<VolumeUse> {
         let holder = crate::driver::random_id();
         self.hold_volume(name, &holder)?;
-        let result = work();
-        self.release_volume(name, &holder)?;
-        result
+        Ok(VolumeUse { store: self.clone(), name: name.to_owned(), holder })
     }
 
     /// Before a volume goes: nobody may use it, and nothing may be mounted that the removal would reach into.
@@ -148,6 +156,17 @@ impl Store {
             Ok(users) => Err(in_use(&users)),
             // It is being mounted, which may take its time.
             Err(_) => Err(in_use(&BTreeSet::new())),
+        }
+    }
+}
+
+// === impl VolumeUse ===
+
+impl Drop for VolumeUse {
+    fn drop(&mut self) {
+        if let Err(error) = self.store.release_volume(&self.name, &self.holder) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(volume = self.name, error, "what backs a volume stays mounted");
         }
     }
 }
@@ -271,16 +290,12 @@ fn resolve(kind: &str, device: String, words: &str) -> std::result::Result<(Stri
 }
 
 fn look_up(name: &str) -> std::result::Result<String, String> {
-    if name.parse::<Ipv4Addr>().is_ok() {
-        return Ok(name.to_owned());
-    }
-    let failed = |reason: String| format!("error resolving passed in network volume address: lookup {name}: {reason}");
-    let mut found: Vec<IpAddr> = match name.parse() {
-        Ok(address) => vec![address],
-        Err(_) => (name, 0).to_socket_addrs().map_err(|error| failed(error.to_string()))?.map(|at| at.ip()).collect(),
+    let failed = |reason: &dyn std::fmt::Display| {
+        format!("error resolving passed in network volume address: lookup {name}: {reason}")
     };
-    found.sort_by_key(IpAddr::is_ipv6);
-    found.first().map(ToString::to_string).ok_or_else(|| failed("no such host".to_owned()))
+    let found = sys::host_name::look_up(name).map_err(|error| failed(&error))?;
+    let preferred = found.iter().min_by_key(|address| address.is_ipv6());
+    preferred.map(ToString::to_string).ok_or_else(|| failed(&"no such host"))
 }
 
 /// Unmounts all that is mounted there; nothing is fine.

@@ -10,6 +10,7 @@ pub mod close_range;
 pub mod conntrack;
 pub mod execute;
 pub mod file_ids;
+pub mod host_name;
 pub mod inherited;
 pub mod keyring;
 pub mod mount_setattr;
