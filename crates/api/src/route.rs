@@ -201,8 +201,6 @@ pub const ROUTES: &[Route] = &[
     row(Post,   "/networks/{id*}/disconnect",    O::NetworkDisconnect),
     row(Delete, "/networks/{id*}",               O::NetworkRemove),
 
-    row(Post,   "/swarm/init",                   O::Unsupported),
-    row(Post,   "/swarm/join",                   O::Unsupported),
     row(Get,    "/swarm",                        O::Swarm),
     row(Get,    "/swarm/unlockkey",              O::Swarm),
     row(Post,   "/swarm/leave",                  O::SwarmLeave),

@@ -36,13 +36,9 @@ impl Options {
     /// # Errors
     /// Docker's words when there is no such stage.
     pub fn stages<'a>(&self, dockerfile: &'a Dockerfile) -> Result<&'a [Stage], String> {
-        let stages = &dockerfile.stages[..];
-        let Some(target) = self.target.as_deref() else { return Ok(stages) };
-        let named = |stage: &Stage| stage.from.instruction.name.as_deref() == Some(&target.to_lowercase());
-        let number = || target.parse::<usize>().ok().filter(|number| *number < stages.len());
-        let found = stages.iter().position(named).or_else(number);
-        let found = found.ok_or_else(|| format!("failed to reach build target {target} in Dockerfile"))?;
-        Ok(&stages[..=found])
+        let target = self.target.as_deref();
+        let missing = || format!("failed to reach build target {} in Dockerfile", target.unwrap_or_default());
+        dockerfile.target(target).map(|last| &dockerfile.stages[..=last]).ok_or_else(missing)
     }
 }
 
