@@ -51,18 +51,11 @@ fn message(error: &anyhow::Error) -> String {
     let causes: Vec<String> = error
         .chain()
         .map(|cause| match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error) {
-            Some(_) => kernel_words(&cause.to_string()),
+            Some(_) => types::go_words(&cause.to_string()),
             None => cause.to_string(),
         })
         .collect();
     causes.join(": ")
-}
-
-/// `No such file or directory (os error 2)` as Go says it: `no such file or directory`.
-fn kernel_words(text: &str) -> String {
-    let words = text.split(" (os error").next().unwrap_or(text);
-    let mut characters = words.chars();
-    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
 /// The present time in RFC 3339, with nanoseconds.

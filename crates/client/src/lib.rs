@@ -11,6 +11,7 @@ mod request;
 mod response;
 mod ssh;
 mod tls;
+mod upload;
 mod version;
 
 use std::cell::Cell;
@@ -20,10 +21,11 @@ pub use error::Error;
 pub use hijack::{Hijacked, ReadHalf, WriteHalf};
 pub use host::{Host, InvalidHost};
 pub use hyper::{Method, StatusCode};
-pub use request::{Request, Upload};
+pub use request::Request;
 pub use response::Response;
 pub use ssh::SshHost;
 pub use tls::{Tls, TlsError};
+pub use upload::{Upload, UploadWriter};
 pub use version::ApiVersion;
 
 /// What `_ping` says about an engine.

@@ -1,28 +1,19 @@
 //! Building and sending one request.
 
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::Method;
-use hyper::body::{Body, Frame};
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
 
 use crate::connection::{Connection, Opened};
 use crate::ssh::Ssh;
-use crate::{Client, Error, Hijacked, Response, escape, hijack};
-
-/// A request body that a task feeds piece by piece.
-pub struct Upload {
-    chunks: mpsc::Receiver<Bytes>,
-}
+use crate::{Client, Error, Hijacked, Response, Upload, escape, hijack};
 
 /// One request being put together.
 pub struct Request<'a> {
@@ -34,26 +25,6 @@ pub struct Request<'a> {
     headers: Vec<(&'static str, String)>,
     body: BoxBody<Bytes, Infallible>,
     bytes: Option<Bytes>,
-}
-
-// === impl Upload ===
-
-impl Upload {
-    /// A body and the sender that feeds it; dropping the sender ends the body.
-    #[must_use]
-    pub fn channel() -> (mpsc::Sender<Bytes>, Self) {
-        let (sender, chunks) = mpsc::channel(4);
-        (sender, Self { chunks })
-    }
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.chunks.poll_recv(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
-    }
 }
 
 // === impl Request ===

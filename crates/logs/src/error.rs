@@ -68,9 +68,7 @@ fn dial_failure(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::TimedOut {
         return "i/o timeout".to_owned();
     }
-    let text = error.to_string();
-    let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
-    format!("connect: {}", text.to_lowercase())
+    format!("connect: {}", types::go_words(&error.to_string()))
 }
 
 impl Kind for Error {

@@ -20,8 +20,6 @@ pub(crate) struct Container {
     pub(crate) cgroup: Option<Cgroup>,
     /// It has its own pid namespace: with the main process every other one is gone.
     pub(crate) own_pids: bool,
-    /// It started with a limit of memory.
-    pub(crate) limited: bool,
 }
 
 /// What the runtime is to make, and our ends of its streams where they are pipes.

@@ -44,17 +44,10 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut source = error.source();
     while let Some(inner) = source {
         text.push_str(": ");
-        text.push_str(&words(&inner.to_string()));
+        text.push_str(&types::go_words(&inner.to_string()));
         source = inner.source();
     }
     text
-}
-
-/// The system's words as Go writes them: without the number, beginning small.
-fn words(text: &str) -> String {
-    let Some((words, _)) = text.split_once(" (os error ") else { return text.to_owned() };
-    let mut letters = words.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -65,13 +65,13 @@ fn serve(socket: SeqPacket, signals: SignalFd) -> Result<(), Error> {
         Some(start) => start,
         None => return Ok(()),
     };
-    let run_dir = plan.run_dir.clone();
+    let (run_dir, limited) = (plan.run_dir.clone(), has_memory_limit(&plan));
     match start(plan, fds, signals) {
         Ok(mut monitor) => {
             let started = monitor.started();
             let connection = monitor.add_connection(socket)?;
             monitor.reply(connection, &started);
-            if monitor.container.limited {
+            if limited {
                 // Behind the answer: nobody waits for it. A group that cannot be watched still counts to the end.
                 drop(monitor.watch_memory());
             }
@@ -113,7 +113,7 @@ fn start(mut plan: StartPlan, fds: Vec<OwnedFd>, signals: SignalFd) -> Result<Mo
     if plan.attached.len() != fds.len() {
         return Err((Phase::Prepare, Error::Plan("attached clients and descriptors differ in number")));
     }
-    let (own_pids, limited) = (has_own_pids(&plan), has_memory_limit(&plan));
+    let own_pids = has_own_pids(&plan);
     let (request, mut ends) = container::request(&mut plan).map_err(in_phase(Phase::Prepare))?;
     let (mut start_time, mut mount_namespace) = (0, None);
     let started = runtime::run(request, |pid| {
@@ -127,7 +127,7 @@ fn start(mut plan: StartPlan, fds: Vec<OwnedFd>, signals: SignalFd) -> Result<Mo
         record(&plan, pid, start_time)
     });
     let mut created = started.map_err(in_phase(Phase::Start))?;
-    let container = Container { pid: created.pid, start_time, cgroup: created.cgroup.take(), own_pids, limited };
+    let container = Container { pid: created.pid, start_time, cgroup: created.cgroup.take(), own_pids };
     if let Some(console) = created.console.take() {
         ends = container::terminal_ends(console, plan.open_stdin)
             .inspect_err(|_| abandon(&container))

@@ -18,7 +18,7 @@ pub mod files;
 mod hello_world;
 mod ids;
 mod image;
-mod image_view;
+mod image_mount;
 mod images;
 mod import;
 mod init_layer;

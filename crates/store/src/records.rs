@@ -150,7 +150,7 @@ fn read_container(paths: &Paths, driver: Driver, container: &ContainerId) -> Res
         slot: driver.read(paths, id.as_str())?,
         init,
         parent: if parent.exists() { Some(parse(&parent)?) } else { None },
-        pinned: crate::image_view::read_pins(&directory)?,
+        pinned: crate::image_mount::read_pins(&directory)?,
     })
 }
 

@@ -12,6 +12,7 @@ mod reference;
 mod signal;
 mod size;
 mod ulimit;
+mod words;
 
 pub use digest::{Digest, InvalidDigest};
 pub use duration::{InvalidDuration, format_go_duration, human_duration, parse_go_duration};
@@ -23,3 +24,4 @@ pub use reference::{InvalidReference, Reference};
 pub use signal::{InvalidSignal, Signal};
 pub use size::{InvalidSize, parse_size};
 pub use ulimit::ULIMITS;
+pub use words::go_words;

@@ -5,10 +5,8 @@ use std::io::{self, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use build::ignore::Ignore;
-use bytes::Bytes;
-use client::{Request, Upload};
+use client::{Request, Upload, UploadWriter};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::load::feed;
 use super::{Args, Command};
@@ -219,8 +217,8 @@ fn from_directory(directory: &Path, file: &str, quiet: bool) -> Result<Input, Fa
         None => ignore.keep(&dockerfile),
     }
     ignore.keep(DOCKERIGNORE);
-    let (sender, upload) = Upload::channel();
-    std::thread::spawn(move || send(&root, &ignore, &added, sender, quiet));
+    let (writer, upload) = Upload::new();
+    std::thread::spawn(move || send(&root, &ignore, &added, writer, quiet));
     Ok(Input { upload: Some(upload), remote: String::new(), dockerfile })
 }
 
@@ -269,51 +267,21 @@ fn hiding(root: &Path, dockerfile: &str) -> Vec<u8> {
     text
 }
 
-/// Sends the context; on the way, its bytes are counted for the line that says how many they were.
-fn send(root: &Path, ignore: &Ignore, added: &[(String, Vec<u8>)], sender: mpsc::Sender<Bytes>, quiet: bool) {
-    let mut pieces = Pieces { sender, buffer: Vec::with_capacity(PIECE), count: 0 };
-    let packed =
-        pack_context(root, ignore, added, &mut pieces).and_then(|()| pieces.flush().map_err(|e| e.to_string()));
+/// Sends the context, and says how much it was.
+fn send(root: &Path, ignore: &Ignore, added: &[(String, Vec<u8>)], mut writer: UploadWriter, quiet: bool) {
+    let packed = pack_context(root, ignore, added, &mut writer);
+    let packed = packed.and_then(|()| writer.flush().map_err(|error| go_error(&error)));
     match packed {
         Ok(()) if quiet => {}
         Ok(()) => {
-            let size = human_size(pieces.count as f64, 4);
+            let size = human_size(writer.total() as f64, 4);
             // Before the body ends, so that it comes before what the engine says. Whoever read our output may be gone.
             let _ = writeln!(io::stdout(), "Sending build context to Docker daemon  {size}");
         }
         Err(error) => {
             let _ = writeln!(io::stderr(), "error sending the build context: {error}");
             // An archive that is cut short is refused by the engine.
-            let _ = pieces.sender.blocking_send(Bytes::from_static(b"cut short"));
+            let _ = writer.write_all(b"cut short").and_then(|()| writer.flush());
         }
-    }
-}
-
-/// Bytes of a piece of an upload.
-const PIECE: usize = 128 * 1024;
-
-struct Pieces {
-    sender: mpsc::Sender<Bytes>,
-    buffer: Vec<u8>,
-    count: usize,
-}
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        self.count += bytes.len();
-        if self.buffer.len() >= PIECE {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
-        // The engine may answer before it has read everything.
-        self.sender.blocking_send(piece.into()).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }

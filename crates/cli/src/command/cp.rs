@@ -50,8 +50,6 @@ const LINK: u32 = 1 << 27;
 const DEVICE: u32 = 1 << 26;
 /// Pieces in flight.
 const IN_FLIGHT: usize = 4;
-/// Bytes of a piece.
-const PIECE: usize = 128 * 1024;
 
 #[derive(Debug, Deserialize)]
 struct PathStat {
@@ -184,13 +182,12 @@ impl Copy<'_> {
         let first = copy::Rename { old: name.clone(), new: info.rename.clone() };
         let renames = Some(first).filter(|_| !info.rename.is_empty()).into_iter().chain(second).collect();
         let source = Source { directory: parent.into(), name, renames };
-        let (chunks, upload) = Upload::channel();
+        let (mut writer, upload) = Upload::new();
         let packing = tokio::task::spawn_blocking(move || {
-            let mut writer = Chunks { chunks, buffer: Vec::with_capacity(PIECE), total: 0 };
             let packed = copy::pack(&source, &mut writer);
             // A refusal that the engine has made meanwhile is the better explanation.
             let flushed = writer.flush();
-            (packed.and(flushed.map_err(|error| copy::go_text(&error))), writer.total)
+            (packed.and(flushed.map_err(|error| copy::go_text(&error))), writer.total())
         });
         let answer = self.put(&directory, upload).await;
         let (packed, total) = packing.await.unwrap_or_else(|panic| (Err(panic.to_string()), 0));
@@ -296,29 +293,3 @@ impl Read for Pieces {
 
 /// What the packer hears when the engine has answered before it was done.
 const BROKEN: &str = "broken pipe";
-
-/// A writer whose bytes become an upload.
-struct Chunks {
-    chunks: mpsc::Sender<Bytes>,
-    buffer: Vec<u8>,
-    total: u64,
-}
-
-impl Write for Chunks {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PIECE {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE)));
-        self.total += piece.len() as u64;
-        self.chunks.blocking_send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-}

@@ -1,9 +1,8 @@
 //! `load`.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 
-use bytes::Bytes;
 use client::{Response, Upload};
 
 use super::common::platform_json;
@@ -30,7 +29,6 @@ pub static COMMAND: Command = Command {
 };
 
 /// Bytes of a piece of an upload.
-const PIECE: usize = 128 * 1024;
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
     let path = m.text("input");
@@ -64,20 +62,11 @@ pub fn open(path: &str) -> Result<Box<dyn Read + Send>, Failure> {
 /// A body that a thread fills from `source`.
 #[must_use]
 pub fn feed(mut source: Box<dyn Read + Send>) -> Upload {
-    let (sender, upload) = Upload::channel();
+    let (mut writer, upload) = Upload::new();
+    // Input that breaks off, and an engine that answers before it has read everything, end the body.
     std::thread::spawn(move || {
-        let mut buffer = vec![0; PIECE];
-        loop {
-            match source.read(&mut buffer) {
-                Ok(0) | Err(_) => return,
-                Ok(read) => {
-                    // The engine may answer before it has read everything.
-                    if sender.blocking_send(Bytes::copy_from_slice(&buffer[..read])).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
+        let copied = io::copy(&mut source, &mut writer);
+        writer.flush().and(copied)
     });
     upload
 }

@@ -13,8 +13,5 @@ pub use pack::{Source, pack};
 /// The system's words as Go writes them: without the number, beginning small.
 #[must_use]
 pub fn go_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    types::go_words(&error.to_string())
 }

@@ -1,12 +1,9 @@
 //! An image's files as a container of it would see them.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{CWD, Mode, OFlags};
-
-use crate::driver::Driver;
-use crate::{ChainId, Error, Result, Store};
+use crate::driver::{Driver, open_directory};
+use crate::{ChainId, Result, Store};
 
 impl Store {
     /// Runs `work` with a descriptor of the root of all layers up to `top`, read-only, where nobody else sees it.
@@ -21,22 +18,14 @@ impl Store {
     ) -> Result<T> {
         let Some(top) = top else {
             let empty = self.scratch("empty")?;
-            return Ok(work(open(empty.path())?.as_fd()));
+            return Ok(work(open_directory(empty.path())?.as_fd()));
         };
-        let slot = {
-            let state = self.0.state();
-            state.layers.get(&top).ok_or_else(|| Error::NoSuchLayer(top.to_string()))?.slot.clone()
-        };
+        let slot = self.slot_of(top)?;
         // One layer needs no mount, and overlay wants at least two without a writable one.
         if self.0.driver == Driver::Vfs || slot.lower.is_empty() {
-            return Ok(work(open(&self.0.driver.diff(&self.0.paths, &slot.id))?.as_fd()));
+            return Ok(work(open_directory(&self.0.driver.diff(&self.0.paths, &slot.id))?.as_fd()));
         }
         // Over a directory that no work with layers needs: new ones begin in the temporary directory.
         self.with_overlay(&format!("lowerdir={}", slot.lower_of_child()), &self.0.paths.volumes(), work)
     }
-}
-
-fn open(path: &Path) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|source| Error::io("open", path, source))
 }

@@ -65,7 +65,7 @@ impl Store {
         }))
     }
 
-    fn slot_of(&self, top: ChainId) -> Result<Slot> {
+    pub(crate) fn slot_of(&self, top: ChainId) -> Result<Slot> {
         let state = self.0.state();
         let entry = state.layers.get(&top).ok_or_else(|| Error::NoSuchLayer(top.to_string()))?;
         Ok(entry.slot.clone())
