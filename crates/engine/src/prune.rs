@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use store::Removed;
+use store::{RemoveImage, Removed};
 use types::{Digest, Kind};
 
 use crate::engine::Engine;
@@ -68,8 +68,9 @@ impl Engine {
         self.blocking(move || {
             let sizes = engine.layer_sizes();
             let mut removed = Vec::new();
-            for name in engine.prunable_images(&filter, dangling) {
-                match engine.remove_image(&name, false, false) {
+            for (name, nameless) in engine.prunable_images(&filter, dangling) {
+                let options = RemoveImage { force: false, prune_children: true, nameless };
+                match engine.remove_image(&name, options) {
                     Ok(steps) => removed.extend(steps),
                     // In use, or gone with another one.
                     Err(error) => {
@@ -127,8 +128,8 @@ impl Engine {
         .await
     }
 
-    /// Names by which to remove images: every name of one, or the id of one without names.
-    fn prunable_images(&self, filter: &PruneFilter, dangling: bool) -> Vec<String> {
+    /// Names by which to remove images: every name of one, or the id of one without names, and that it has none.
+    fn prunable_images(&self, filter: &PruneFilter, dangling: bool) -> Vec<(String, bool)> {
         let images = self.store.images();
         let mut names = Vec::new();
         for image in &images {
@@ -139,10 +140,11 @@ impl Engine {
             let nameless = image.repo_tags.is_empty() && image.repo_digests.is_empty();
             if nameless {
                 if !images.iter().any(|other| other.parent == Some(image.id)) {
-                    names.push(image.id.hex());
+                    names.push((image.id.hex(), true));
                 }
             } else if !dangling || image.repo_tags.is_empty() {
-                names.extend(image.repo_tags.iter().chain(&image.repo_digests).map(types::Reference::familiar));
+                let all = image.repo_tags.iter().chain(&image.repo_digests);
+                names.extend(all.map(|name| (name.familiar(), false)));
             }
         }
         names

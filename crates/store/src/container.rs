@@ -56,9 +56,8 @@ impl Store {
             }
             // Entered first: it keeps the layers below while ours is made.
             let slot = Slot { id: id.clone(), ..Slot::default() };
-            state
-                .containers
-                .insert(container.clone(), ContainerLayer { slot, init: init.clone(), parent, pinned: Vec::new() });
+            let layer = ContainerLayer { slot, init: init.clone(), parent, image, pinned: Vec::new() };
+            state.containers.insert(container.clone(), layer);
             parent
         };
         match self.make_container_layer(container, &id, &init, parent) {

@@ -70,9 +70,7 @@ impl Store {
         };
         let bytes = serde_json::to_vec(&config)
             .map_err(|error| Error::Document { what: "image configuration".to_owned(), reason: error.to_string() })?;
-        let id = self.put_image(&lease, &bytes, None)?;
-        self.tag(&id, &reference)?;
-        Ok(id)
+        self.put_named_image(&lease, &bytes, None, &[reference])
     }
 }
 

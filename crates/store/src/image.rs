@@ -33,12 +33,14 @@ pub struct Image {
 pub type ImageSummary = Arc<Image>;
 
 /// How to remove an image.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RemoveImage {
     /// Remove it although stopped containers use it or several names point at it.
     pub force: bool,
     /// Remove untagged parents too.
     pub prune_children: bool,
+    /// Only when it has no name and no work in progress made it.
+    pub nameless: bool,
 }
 
 /// A container that uses an image, as the caller of `remove` reports it.

@@ -117,8 +117,8 @@ impl Store {
         Ok(())
     }
 
-    /// Registers a configuration document whose layers are all here. Durable when it returns; not visible by
-    /// name until [`Store::tag`].
+    /// Registers a configuration document whose layers are all here, and puts the image under the lease. Durable when
+    /// it returns; not visible by name until [`Store::tag`].
     ///
     /// # Errors
     /// [`Error::Document`], [`Error::NoSuchLayer`] or the file system's refusal.
@@ -128,21 +128,67 @@ impl Store {
         for chain in &image.chain {
             self.layer(lease, chain).ok_or_else(|| Error::NoSuchLayer(chain.to_string()))?;
         }
-        if self.0.state().images.contains_key(&id) {
+        if self.leased_image(lease, &id).is_ok() {
             return Ok(id);
         }
         let paths = &self.0.paths;
         // One flush for all layers, blobs and records of the image, before anything refers to them.
         let root = std::fs::File::open(paths.root()).map_err(|source| Error::io("open", paths.root(), source))?;
         rustix::fs::syncfs(&root).map_err(|source| Error::io("sync", paths.root(), source))?;
-        if let Some(parent) = parent {
-            let metadata = paths.image_metadata(&id);
+        let draft = paths.tmp().join(format!("image-{}", &driver::random_id()[..16]));
+        let _mark = self.0.unfinished.mark(&draft);
+        sys::atomic_file::write_durable(&draft, config, 0o600).map_err(|source| Error::io("write", &draft, source))?;
+        self.publish_image(lease, Image { parent, ..image }, &draft).inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = std::fs::remove_file(&draft);
+        })?;
+        let contents = paths.image_contents();
+        let directory = std::fs::File::open(&contents).and_then(|directory| directory.sync_all());
+        directory.map_err(|source| Error::io("sync", &contents, source))?;
+        Ok(id)
+    }
+
+    /// As [`Store::put_image`], with names. Whoever removes the same image meanwhile removes it before or after this.
+    ///
+    /// # Errors
+    /// As [`Store::put_image`].
+    pub fn put_named_image(
+        &self,
+        lease: &Lease,
+        config: &[u8],
+        parent: Option<ImageId>,
+        references: &[Reference],
+    ) -> Result<ImageId> {
+        loop {
+            let id = self.put_image(lease, config, parent)?;
+            match self.tag_all(&id, references) {
+                // Removed between the two. Its layers are still here, under the lease.
+                Err(Error::NoSuchImage(_)) => {}
+                tagged => return tagged.map(|()| id),
+            }
+        }
+    }
+
+    /// Lets an image appear, its record and what we know of it at once: a removal of the same image comes before or
+    /// after.
+    fn publish_image(&self, lease: &Lease, mut image: Image, draft: &std::path::Path) -> Result<()> {
+        let paths = &self.0.paths;
+        let mut state = self.0.state();
+        lease.hold_image(&mut state, image.id);
+        if state.images.contains_key(&image.id) {
+            // Somebody else was faster.
+            return std::fs::remove_file(draft).map_err(|source| Error::io("remove", draft, source));
+        }
+        // The one it was made from may be gone by now; its layers are ours too.
+        image.parent = image.parent.filter(|parent| state.images.contains_key(parent));
+        if let Some(parent) = image.parent {
+            let metadata = paths.image_metadata(&image.id);
             std::fs::create_dir_all(&metadata).map_err(|source| Error::io("mkdir", &metadata, source))?;
             driver::write(&metadata.join("parent"), parent.to_string().as_bytes())?;
         }
-        let path = paths.image_content(&id);
-        sys::atomic_file::write_durable(&path, config, 0o600).map_err(|source| Error::io("write", &path, source))?;
-        self.0.state().images.entry(id).or_insert_with(|| Arc::new(Image { parent, ..image }));
-        Ok(id)
+        let path = paths.image_content(&image.id);
+        std::fs::rename(draft, &path).map_err(|source| Error::io("rename", &path, source))?;
+        state.images.insert(image.id, Arc::new(image));
+        Ok(())
     }
 }

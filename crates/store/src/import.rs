@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use jiff::Timestamp;
-use types::Platform;
+use types::{Platform, Reference};
 
 use crate::layers::Source;
 use crate::stream::layer_form;
@@ -36,10 +36,7 @@ impl Store {
         };
         let bytes = serde_json::to_vec(&config)
             .map_err(|error| Error::Document { what: "image configuration".to_owned(), reason: error.to_string() })?;
-        let id = self.put_image(&lease, &bytes, None)?;
-        if let Some(reference) = options.reference {
-            self.tag(&id, &reference.with_default_tag())?;
-        }
-        Ok(id)
+        let reference = options.reference.map(Reference::with_default_tag);
+        self.put_named_image(&lease, &bytes, None, reference.as_slice())
     }
 }

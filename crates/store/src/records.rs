@@ -18,8 +18,13 @@ use crate::{ChainId, DiffId, Error, Image, ImageConfig, ImageId, Layer, Result};
 pub(crate) fn read(paths: &Paths, driver: Driver) -> Result<State> {
     let mut state = State { names: Names::read(&paths.repositories())?, ..State::default() };
     read_layers(paths, driver, &mut state);
+    let kept: HashSet<DiffId> = state.layers.values().map(|entry| entry.layer.diff).collect();
     for name in list(&paths.v2metadata_by_diffid()) {
         let Ok(diff) = Digest::from_hex(&name).map(DiffId) else { continue };
+        // A layer that was going when the daemon died.
+        if !kept.contains(&diff) && !state.damaged {
+            continue;
+        }
         let bytes = fs::read(paths.v2metadata(&diff)).unwrap_or_default();
         let records: Vec<BlobRecord> = serde_json::from_slice(&bytes).unwrap_or_default();
         state.diff_of_blob.extend(records.iter().map(|record| (record.digest, diff)));
@@ -149,6 +154,7 @@ fn read_container(paths: &Paths, driver: Driver, container: &ContainerId) -> Res
     Ok(ContainerLayer {
         slot: driver.read(paths, id.as_str())?,
         init,
+        image: None,
         parent: if parent.exists() { Some(parse(&parent)?) } else { None },
         pinned: crate::image_mount::read_pins(&directory)?,
     })
@@ -183,11 +189,25 @@ pub(crate) fn clear_leftovers(paths: &Paths, driver: Driver, sweeper: &Sweeper, 
     if state.damaged {
         return take_all(sweeper, gone);
     }
-    for name in list(&paths.blobs()) {
-        if !Digest::from_hex(&name).is_ok_and(|digest| state.diff_of_blob.contains_key(&digest)) {
-            gone.push(paths.blobs().join(name));
+    let known = |digest: Digest| state.diff_of_blob.contains_key(&digest);
+    for directory in [paths.blobs(), paths.diffid_by_digest()] {
+        let unknown = list(&directory).into_iter().filter(|name| !Digest::from_hex(name).is_ok_and(known));
+        gone.extend(unknown.map(|name| directory.join(name)));
+    }
+    let known = |diff: Digest| state.blobs.contains_key(&DiffId(diff));
+    for name in list(&paths.v2metadata_by_diffid()) {
+        if !Digest::from_hex(&name).is_ok_and(known) {
+            gone.push(paths.v2metadata_by_diffid().join(name));
         }
     }
+    let known = |id: Digest| state.images.contains_key(&ImageId(id)) || paths.image_content(&ImageId(id)).exists();
+    for name in list(&paths.image_metadata_all()) {
+        if !Digest::from_hex(&name).is_ok_and(known) {
+            gone.push(paths.image_metadata_all().join(name));
+        }
+    }
+    let temporary = list(&paths.image_contents()).into_iter().filter(|name| name.starts_with(".tmp-"));
+    gone.extend(temporary.map(|name| paths.image_contents().join(name)));
     let mut known: HashSet<&str> = state.layers.values().map(|entry| entry.slot.id.as_str()).collect();
     for container in state.containers.values() {
         known.extend([container.slot.id.as_str(), container.init.as_str()]);
@@ -225,12 +245,12 @@ pub(crate) fn list(directory: &Path) -> Vec<String> {
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
-fn text(path: &Path) -> Result<String> {
+pub(crate) fn text(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
     Ok(text.trim_end().to_owned())
 }
 
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(path: &Path) -> Result<T> {
+pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(path: &Path) -> Result<T> {
     text(path)?
         .parse()
         .map_err(|error: T::Err| Error::Document { what: path.display().to_string(), reason: error.to_string() })

@@ -1,10 +1,19 @@
 //! `docker rmi`: Docker's rules about names, containers and children, and its words.
 
-use std::fs;
+use std::sync::Arc;
 
 use types::Reference;
 
-use crate::{ContainerUse, Error, ImageId, RemoveImage, Removed, Result, Store};
+use crate::{ContainerUse, Error, Image, ImageId, RemoveImage, Removed, Result, Store};
+
+/// What became of an image that was to be taken away.
+enum Taken {
+    Gone(Arc<Image>),
+    /// Somebody else was faster.
+    Missing,
+    /// It is not as it was when that was decided.
+    Changed,
+}
 
 type InUse<'a> = &'a dyn Fn(&ImageId) -> Vec<ContainerUse>;
 
@@ -25,10 +34,13 @@ impl Store {
         let id = self.resolve(name)?;
         let mut removed = Vec::new();
         let names = self.0.state().names.of(&id);
+        if options.nameless && (!names.is_empty() || self.0.state().leased_images.contains_key(&id)) {
+            return Ok(removed);
+        }
         let by_id = id.hex().starts_with(name) || id.to_string().starts_with(name);
         if by_id {
             if is_single(&names) {
-                if let Some(conflict) = self.conflict(&id, &names, !options.force, false, in_use) {
+                if let Some(conflict) = self.conflict(&id, &names, !options.force, false, &self.users(&id, in_use)) {
                     return Err(conflict.error(&id));
                 }
                 self.untag(&id, &names, &mut removed)?;
@@ -38,7 +50,7 @@ impl Store {
         }
         if !options.force
             && is_single(&names)
-            && let Some(user) = in_use(&id).first()
+            && let Some(user) = self.users(&id, in_use).first()
         {
             return Err(Error::RemoveConflict {
                 verb: "remove repository reference",
@@ -64,19 +76,24 @@ impl Store {
         Ok(removed)
     }
 
+    /// Takes names away as far as they are the image's: others may have moved them meanwhile.
     fn untag(&self, id: &ImageId, references: &[Reference], removed: &mut Vec<Removed>) -> Result<()> {
-        if references.is_empty() {
-            return Ok(());
-        }
         let mut state = self.0.state();
         let mut names = state.names.clone();
+        let mut taken = Vec::new();
         for reference in references {
-            names.remove(reference);
+            if names.image(reference) == Some(*id) {
+                names.remove(reference);
+                taken.push(Removed::Untagged(reference.familiar()));
+            }
+        }
+        if taken.is_empty() {
+            return Ok(());
         }
         names.write(&self.0.paths.repositories())?;
         state.names = names;
         state.refresh_names(id);
-        removed.extend(references.iter().map(|reference| Removed::Untagged(reference.familiar())));
+        removed.extend(taken);
         Ok(())
     }
 
@@ -89,30 +106,65 @@ impl Store {
         quiet: bool,
         in_use: InUse<'_>,
     ) -> Result<()> {
-        let names = self.0.state().names.of(id);
-        if let Some(conflict) = self.conflict(id, &names, !options.force, true, in_use) {
-            if quiet && (!names.is_empty() || self.has_children(id) || conflict.used) {
-                return Ok(());
+        let image = loop {
+            let names = self.0.state().names.of(id);
+            let users = self.users(id, in_use);
+            if let Some(conflict) = self.conflict(id, &names, !options.force, true, &users) {
+                if quiet && (!names.is_empty() || self.has_children(id) || conflict.used) {
+                    return Ok(());
+                }
+                return Err(conflict.error(id));
             }
-            return Err(conflict.error(id));
-        }
-        self.untag(id, &names, removed)?;
-        let paths = &self.0.paths;
-        let Some(image) = self.0.state().images.remove(id) else { return Ok(()) };
-        let content = paths.image_content(id);
-        fs::remove_file(&content).map_err(|source| Error::io("remove", &content, source))?;
-        let _ = fs::remove_dir_all(paths.image_metadata(id));
+            self.untag(id, &names, removed)?;
+            match self.take_image(id, &users)? {
+                Taken::Gone(image) => break image,
+                Taken::Missing => return Ok(()),
+                Taken::Changed => {}
+            }
+        };
         removed.push(Removed::Deleted(id.0));
         if let Some(top) = image.top() {
             removed.extend(self.collect(top).into_iter().map(|chain| Removed::Deleted(chain.0)));
         }
         match image.parent {
             Some(parent) if options.prune_children && self.0.state().images.contains_key(&parent) => {
-                let options = RemoveImage { force: false, prune_children: true };
+                let options = RemoveImage { force: false, ..options };
                 self.delete(&parent, removed, options, true, in_use)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes an image out of the store, unless it got a name, a child or a container since that was looked at.
+    fn take_image(&self, id: &ImageId, known: &[ContainerUse]) -> Result<Taken> {
+        let paths = &self.0.paths;
+        let mut state = self.0.state();
+        if !state.images.contains_key(id) {
+            return Ok(Taken::Missing);
+        }
+        let mut made = state.containers.iter().filter(|(_, layer)| layer.image == Some(*id)).map(|(made, _)| made);
+        if !state.names.of(id).is_empty()
+            || state.images.values().any(|image| image.parent.as_ref() == Some(id))
+            || made.any(|made| !known.iter().any(|user| user.id == *made))
+        {
+            return Ok(Taken::Changed);
+        }
+        // Under the lock, so that whoever puts the same image again comes before or after. The record goes first.
+        self.0.sweeper.take(&[paths.image_content(id)])?;
+        self.0.sweeper.take(&[paths.image_metadata(id)])?;
+        Ok(state.images.remove(id).map_or(Taken::Missing, Taken::Gone))
+    }
+
+    /// The containers of an image: those that the caller knows, and those that are being made.
+    fn users(&self, id: &ImageId, in_use: InUse<'_>) -> Vec<ContainerUse> {
+        let mut users = in_use(id);
+        let state = self.0.state();
+        for (container, _) in state.containers.iter().filter(|(_, layer)| layer.image == Some(*id)) {
+            if !users.iter().any(|user| user.id == *container) {
+                users.push(ContainerUse { id: container.clone(), running: false, image: id.to_string() });
+            }
+        }
+        users
     }
 
     fn has_children(&self, id: &ImageId) -> bool {
@@ -126,13 +178,12 @@ impl Store {
         names: &[Reference],
         soft: bool,
         references: bool,
-        in_use: InUse<'_>,
+        users: &[ContainerUse],
     ) -> Option<Conflict> {
         let conflict = |hard, used, reason: String| Some(Conflict { hard, used, reason });
         if self.has_children(id) {
             return conflict(true, false, "image has dependent child images".to_owned());
         }
-        let users = in_use(id);
         if let Some(user) = users.iter().find(|user| user.running) {
             return conflict(true, true, format!("image is being used by running container {}", user.id.short()));
         }

@@ -11,6 +11,7 @@ use crate::init_layer::InitLayers;
 use crate::names::Names;
 use crate::paths::Paths;
 use crate::sweep::Sweeper;
+use crate::unfinished::Unfinished;
 use crate::volume_mount::VolumeUsers;
 use crate::{ChainId, DiffId, Image, ImageId, Layer, Volume};
 
@@ -25,6 +26,7 @@ pub(crate) struct Inner {
     pub(crate) volumes: Mutex<BTreeMap<String, Volume>>,
     pub(crate) volume_users: VolumeUsers,
     pub(crate) sweeper: Sweeper,
+    pub(crate) unfinished: Unfinished,
     pub(crate) init_layers: InitLayers,
 }
 
@@ -36,6 +38,8 @@ pub(crate) struct State {
     pub(crate) layers: HashMap<ChainId, LayerEntry>,
     /// Layers that work in progress needs, by how often.
     pub(crate) leased: HashMap<ChainId, usize>,
+    /// Images that work in progress needs, by how often.
+    pub(crate) leased_images: HashMap<ImageId, usize>,
     pub(crate) blobs: HashMap<DiffId, Vec<BlobRecord>>,
     pub(crate) diff_of_blob: HashMap<Digest, DiffId>,
     pub(crate) containers: HashMap<ContainerId, ContainerLayer>,
@@ -72,6 +76,8 @@ pub(crate) struct ContainerLayer {
     /// Name of the `-init` layer's directory, or of what leads to it.
     pub(crate) init: String,
     pub(crate) parent: Option<ChainId>,
+    /// The image it was made from, since this daemon runs.
+    pub(crate) image: Option<ImageId>,
     /// Topmost layers of images that it mounts.
     pub(crate) pinned: Vec<ChainId>,
 }

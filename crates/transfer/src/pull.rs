@@ -198,10 +198,12 @@ async fn pull_one(
     let config = fetch::document(registry, &manifest.config).await?;
     let id = ImageId(manifest.config.digest);
     let newer = store.resolve(&reference.to_string()).ok() != Some(id);
-    if store.image(&id).is_err() {
-        layers(store, registry, &manifest, config, &request.registries, progress).await?;
+    // Until it has its name, nobody prunes it.
+    let lease = Arc::new(store.lease());
+    if store.leased_image(&lease, &id).is_err() {
+        layers(store, &lease, registry, &manifest, config.clone(), &request.registries, progress).await?;
     }
-    name(store, id, reference, digest, manifest).await?;
+    name(store, lease, config, reference, digest, manifest).await?;
     progress(Progress::Digest(digest));
     Ok(Pulled { reference: reference.clone(), id, digest, newer })
 }
@@ -209,7 +211,8 @@ async fn pull_one(
 /// The names of a pulled image, in one transaction, and where its layers came from.
 async fn name(
     store: &Store,
-    id: ImageId,
+    lease: Arc<Lease>,
+    config: Vec<u8>,
     reference: &Reference,
     digest: Digest,
     manifest: Manifest,
@@ -220,8 +223,8 @@ async fn name(
     }
     let (store, repository) = (store.clone(), reference.name());
     blocking(move || {
-        store.tag_all(&id, &names)?;
-        let image = store.image(&id)?;
+        let id = store.put_named_image(&lease, &config, None, &names)?;
+        let image = store.leased_image(&lease, &id)?;
         for (diff, layer) in image.config.rootfs.diff_ids.iter().zip(&manifest.layers) {
             let media_type = if layer.media_type.ends_with("zstd") { OCI_ZSTD } else { OCI_GZIP };
             if layer.media_type.ends_with("tar") {
@@ -239,13 +242,14 @@ async fn name(
 /// Downloads and unpacks the missing layers and registers the image.
 async fn layers(
     store: &Store,
+    lease: &Arc<Lease>,
     registry: &Registry,
     manifest: &Manifest,
     config: Vec<u8>,
     registries: &Registries,
     progress: &(impl Fn(Progress) + Send + Sync + Clone + 'static),
 ) -> Result<(), Error> {
-    let lease = store.lease();
+    let lease = Arc::clone(lease);
     let scratch = store.scratch("pull")?;
     let Plan { steps, downloads } = plan(store, &lease, &scratch, manifest, &config, progress)?;
     let (parallel, attempts) = (registries.downloads.max(1), registries.attempts.max(1));

@@ -42,15 +42,15 @@ impl Engine {
             for platform in &platforms {
                 engine.find_image_for(&name, Some(platform))?;
             }
-            engine.remove_image(&name, force, noprune)
+            let options = RemoveImage { force, prune_children: !noprune, nameless: false };
+            engine.remove_image(&name, options)
         })
         .await
     }
 
     /// As [`Self::image_remove`], on a thread that may wait.
-    pub(crate) fn remove_image(&self, name: &str, force: bool, noprune: bool) -> Result<Vec<Removed>, Error> {
+    pub(crate) fn remove_image(&self, name: &str, options: RemoveImage) -> Result<Vec<Removed>, Error> {
         let id = self.store.resolve(name)?.to_string();
-        let options = RemoveImage { force, prune_children: !noprune };
         let removed = self.store.remove(name, options, &|image| self.users_of(image))?;
         for step in &removed {
             match step {

@@ -56,7 +56,6 @@ impl Store {
         let mut loaded = Vec::new();
         for candidate in candidates {
             let id = self.load_image(&lease, &candidate, progress)?;
-            self.tag_all(&id, &candidate.references)?;
             let names: Vec<Option<Reference>> = match candidate.references.is_empty() {
                 true => vec![None],
                 false => candidate.references.into_iter().map(Some).collect(),
@@ -89,7 +88,7 @@ impl Store {
             parent = Some(chain);
         }
         let known = candidate.parent.filter(|parent| self.image(parent).is_ok());
-        self.put_image(lease, &candidate.config, known)
+        self.put_named_image(lease, &candidate.config, known, &candidate.references)
     }
 
     fn load_layer(
