@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         "dockerd" => daemon::dockerd(&text(arguments)),
         _ => {
             let environment = Environment::new(std::env::vars_os());
-            let hooks = Hooks { programs: PROGRAMS, start_daemon: daemon::start_in_background };
+            let hooks = Hooks { programs: PROGRAMS, start_daemon: daemon::start_in_background, fsck: daemon::fsck };
             cli::main(&program.to_string_lossy(), &text(arguments), &environment, &hooks)
         }
     }

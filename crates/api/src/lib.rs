@@ -12,6 +12,7 @@ pub mod container;
 pub mod disk_usage;
 pub mod error;
 pub mod event;
+pub mod fsck;
 pub mod image;
 pub mod json;
 pub mod network;

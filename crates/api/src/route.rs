@@ -67,6 +67,10 @@ pub enum Operation {
     ImagePush,
     ImageSearch,
     Distribution,
+    /// Our own: the check of the data root.
+    Fsck,
+    /// Our own: what takes space below the data root.
+    Usage,
     Auth,
     VolumeList,
     VolumeCreate,
@@ -184,6 +188,8 @@ pub const ROUTES: &[Route] = &[
     since(31, Post, "/session",                  O::Unsupported),
     since(39, Post, "/grpc",                     O::Unsupported),
     since(25, Get,  "/system/df",                O::DiskUsage),
+    row(Post,   "/gantry/fsck",                  O::Fsck),
+    row(Get,    "/gantry/usage",                 O::Usage),
 
     row(Get,    "/volumes",                      O::VolumeList),
     row(Post,   "/volumes/create",               O::VolumeCreate),

@@ -7,6 +7,10 @@ fn main() -> ExitCode {
     let program = args.next().unwrap_or_default();
     let args: Vec<String> = args.collect();
     let environment = cli::Environment::new(std::env::vars_os());
-    let hooks = cli::Hooks { programs: &[], start_daemon: || Err("this example has no daemon inside".into()) };
+    let hooks = cli::Hooks {
+        programs: &[],
+        start_daemon: || Err("this example has no daemon inside".into()),
+        fsck: |_, _, _| Err("this example has no daemon inside".into()),
+    };
     cli::main(&program, &args, &environment, &hooks)
 }

@@ -164,6 +164,14 @@ impl<'a> Context<'a> {
         Ok(variable("GANTRY_HOST").or_else(|| variable("DOCKER_HOST")))
     }
 
+    /// Checks a data root without its daemon.
+    ///
+    /// # Errors
+    /// When a daemon uses it or it cannot be read.
+    pub fn fsck_offline(&self, root: &str, deep: bool, repair: bool) -> Result<String, Failure> {
+        (self.hooks.fsck)(root, deep, repair).map_err(|error| Failure::Invalid(error.to_string()))
+    }
+
     fn ensure_daemon(&self) -> Result<(), Failure> {
         use std::os::unix::net::UnixStream;
         match UnixStream::connect(DEFAULT_SOCKET) {

@@ -44,7 +44,12 @@ pub struct Hooks {
     /// Starts a daemon in the background on the default socket and returns when it answers. Called only when the
     /// user named no address and nothing listens at [`DEFAULT_SOCKET`].
     pub start_daemon: fn() -> Result<(), Box<dyn std::error::Error>>,
+    /// Checks a data root that no daemon uses, deeply or not, repairing or not; gives the report as JSON.
+    pub fsck: OfflineCheck,
 }
+
+/// Checks the data root of that path, `deep` or not, with `repair` or not; gives the report as JSON.
+pub type OfflineCheck = fn(&str, bool, bool) -> Result<String, Box<dyn std::error::Error>>;
 
 /// Runs one command line and gives its exit code. `program` is the path it was called by (argv\[0\]), `args` what
 /// follows it.

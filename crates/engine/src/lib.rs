@@ -19,6 +19,7 @@ mod events;
 mod exec;
 mod export;
 mod filters;
+mod fsck;
 mod health;
 mod images;
 mod lifecycle;
@@ -51,6 +52,7 @@ mod volumes;
 pub use ::build::solve::{
     Event as StepEvent, Failure as BuildFailure, Options as BuildOptions, Stream as OutputStream,
 };
+pub use ::store::{FsckOptions, ProblemKind, Report as FsckReport, Usage, UsageKind};
 pub use archive::{Archive, PutArchive};
 pub use attach::{AttachRequest, LogQuery, LogStream};
 pub use build::{BuildContext, BuildEvent, BuildRequest, BuildSteps};
@@ -63,6 +65,7 @@ pub use error::{Error, Invalid, StateConflict};
 pub use events::{Bus, Subscription};
 pub use exec::{AttachStream, ExecStart};
 pub use filters::{EventFilter, Filters, InvalidFilter};
+pub use fsck::fsck_offline;
 pub use images::{
     ChannelReader, Commit, DescribedManifest, HistoryEntry, ImageDetails, ImageProgress, ImageQuery, ListedImage,
     apply_changes,

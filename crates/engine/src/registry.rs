@@ -73,6 +73,12 @@ impl Registry {
         Ok(())
     }
 
+    /// Whether a container of this id exists or is being created.
+    pub(crate) fn is_known(&self, id: &ContainerId) -> bool {
+        let tables = self.read();
+        tables.by_id.contains_key(id) || tables.by_name.values().any(|holder| holder == id)
+    }
+
     /// Gives a name back, if this container holds it.
     pub(crate) fn release(&self, name: &str, id: &ContainerId) {
         let mut tables = self.write();

@@ -22,6 +22,7 @@ mod tls;
 mod tolerant;
 
 pub use body::{RequestBody, ResponseBody};
+pub use encode::fsck as encode_fsck;
 pub use failure::{Failure, status};
 pub use listen::{Access, BindError, Listen};
 pub use router::handle;

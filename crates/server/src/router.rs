@@ -14,8 +14,8 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers::{
-    archive, attach, build, commit, containers, disk_usage, exec, images, networks, plugins, prune, registry, stats,
-    system, volumes,
+    archive, attach, build, commit, containers, disk_usage, exec, fsck, images, networks, plugins, prune, registry,
+    stats, system, volumes,
 };
 use crate::path;
 use crate::peer::Peer;
@@ -82,6 +82,8 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::Info             => Box::pin(system::info(call)),
         O::Events           => Box::pin(system::events(call)),
         O::DiskUsage        => Box::pin(disk_usage::disk_usage(call)),
+        O::Fsck             => Box::pin(fsck::fsck(call)),
+        O::Usage            => Box::pin(fsck::usage(call)),
         O::ContainerList    => Box::pin(containers::list(call)),
         O::ContainerCreate  => Box::pin(containers::create(call)),
         O::ContainerInspect => Box::pin(containers::inspect(call)),

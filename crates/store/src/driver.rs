@@ -58,6 +58,17 @@ impl Driver {
         }
     }
 
+    /// The driver that a data root was used with; `None` when it was not used.
+    pub(crate) fn of_data_root(root: &Path, choice: DriverChoice) -> Option<Self> {
+        let all = match choice {
+            DriverChoice::Auto => &[Self::Overlay2, Self::Vfs][..],
+            DriverChoice::Overlay2 => &[Self::Overlay2],
+            DriverChoice::Vfs => &[Self::Vfs],
+        };
+        let used = |driver: &&Self| root.join("image").join(driver.name()).join("repositories.json").exists();
+        all.iter().find(used).copied()
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Overlay2 => "overlay2",

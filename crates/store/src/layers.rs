@@ -10,6 +10,7 @@ use crate::driver::{self, Driver, Slot};
 use crate::records::child_chain;
 use crate::state::{BlobRecord, LayerEntry};
 use crate::stream::{Compression, HashingReader, TeeReader, decompress, drain, stream_error};
+use crate::unfinished::Mark;
 use crate::unpack::{Target, Whiteouts, unpack};
 use crate::{BlobInfo, ChainId, DiffId, Error, Expected, Layer, Lease, Result, Store};
 
@@ -36,12 +37,6 @@ struct Unpacked {
 }
 
 impl Store {
-    /// Begins work whose layers must not be collected.
-    #[must_use]
-    pub fn lease(&self) -> Lease {
-        Lease { store: self.clone(), chains: std::sync::Mutex::default() }
-    }
-
     /// The layer of this chain, put under the lease; `None` when it is not here.
     #[must_use]
     pub fn layer(&self, lease: &Lease, chain: &ChainId) -> Option<Layer> {
@@ -173,37 +168,6 @@ impl Store {
     }
 }
 
-impl Lease {
-    fn hold(&self, state: &mut crate::state::State, chain: ChainId) {
-        let mut chains = self.chains.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !chains.contains(&chain) {
-            chains.push(chain);
-            *state.leased.entry(chain).or_default() += 1;
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let chains = std::mem::take(&mut *self.chains.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        {
-            let mut state = self.store.0.state();
-            for chain in &chains {
-                if let Some(count) = state.leased.get_mut(chain) {
-                    *count -= 1;
-                    if *count == 0 {
-                        state.leased.remove(chain);
-                    }
-                }
-            }
-        }
-        // Children first: they were put after their parents.
-        for chain in chains.into_iter().rev() {
-            self.store.collect(chain);
-        }
-    }
-}
-
 /// A layer directory under construction; removed on drop unless committed.
 struct Work<'a> {
     store: &'a Store,
@@ -211,6 +175,7 @@ struct Work<'a> {
     lowers: Vec<PathBuf>,
     /// The blob's temporary file, when it is ours to remove.
     ingest: PathBuf,
+    _marks: [Mark; 2],
     committed: bool,
 }
 
@@ -221,11 +186,13 @@ impl<'a> Work<'a> {
         let id = driver::random_id();
         let lower = below.first().map(Slot::lower_of_child).unwrap_or_default();
         let ingest = inner.paths.tmp().join(format!("ingest-{}", &id[..16]));
+        let marks = [inner.unfinished.mark(&inner.paths.layer(&id)), inner.unfinished.mark(&ingest)];
         let mut work = Self {
             store,
             slot: Slot { id: id.clone(), ..Slot::default() },
             lowers: Vec::new(),
             ingest,
+            _marks: marks,
             committed: false,
         };
         work.slot = inner.driver.make(&inner.paths, &id, lower)?;

@@ -61,6 +61,12 @@ impl Names {
         names
     }
 
+    /// Names that are none.
+    pub(crate) fn unreadable(&self) -> Vec<String> {
+        let all = self.repositories.values().flat_map(BTreeMap::keys);
+        all.filter(|name| name.parse::<Reference>().is_err()).cloned().collect()
+    }
+
     /// Every name with its image.
     pub(crate) fn all(&self) -> impl Iterator<Item = (Reference, ImageId)> + '_ {
         self.repositories.values().flatten().filter_map(|(name, id)| Some((name.parse().ok()?, *id)))

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::unfinished::Mark;
 use crate::{Result, Store, driver};
 
 /// An empty directory below `tmp`, on the same file system as the blobs; removed with everything in it on drop.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
+    _mark: Mark,
 }
 
 impl Store {
@@ -17,8 +19,9 @@ impl Store {
     /// The file system's refusal.
     pub fn scratch(&self, purpose: &str) -> Result<Scratch> {
         let path = self.0.paths.tmp().join(format!("{purpose}-{}", &driver::random_id()[..16]));
+        let mark = self.0.unfinished.mark(&path);
         driver::make_directory(&path, 0o700)?;
-        Ok(Scratch { path })
+        Ok(Scratch { path, _mark: mark })
     }
 }
 

@@ -40,14 +40,6 @@ pub enum DriverChoice {
 #[derive(Clone, Debug)]
 pub struct Store(pub(crate) Arc<Inner>);
 
-/// Keeps everything put under it from being collected. Dropping it collects what no image uses.
-#[derive(Debug)]
-pub struct Lease {
-    pub(crate) store: Store,
-    /// Parents before children.
-    pub(crate) chains: Mutex<Vec<ChainId>>,
-}
-
 /// A layer in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
@@ -160,8 +152,18 @@ impl Store {
         let volume_users = VolumeUsers::default();
         let state = Mutex::new(state);
         let init_layers = InitLayers::default();
-        let store =
-            Self(Arc::new(Inner { paths, driver, backing, state, volumes, volume_users, sweeper, init_layers }));
+        let unfinished = crate::unfinished::Unfinished::default();
+        let store = Self(Arc::new(Inner {
+            paths,
+            driver,
+            backing,
+            state,
+            volumes,
+            volume_users,
+            sweeper,
+            unfinished,
+            init_layers,
+        }));
         store.collect_unused();
         Ok(store)
     }

@@ -83,6 +83,7 @@ impl Store {
         };
         // Put together where every start tidies up; the rename makes it a volume, whole.
         let draft = self.0.paths.tmp().join(format!("volume-{}", random_id()));
+        let _mark = self.0.unfinished.mark(&draft);
         let made = write_volume(&draft, &volume).and_then(|()| {
             fs::rename(&draft, &directory).map_err(|source| Error::io("create volume", &directory, source))
         });

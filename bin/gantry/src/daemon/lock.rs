@@ -65,6 +65,18 @@ fn refuse_running(pidfile: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Holds the data root of a daemon that does not run.
+///
+/// # Errors
+/// When it does, or when the directory is no data root.
+pub(super) fn hold_data_root(root: &Path) -> anyhow::Result<File> {
+    if !root.join("image").is_dir() {
+        bail!("{} is not the data root of a daemon", root.display());
+    }
+    refuse_foreign(root)?;
+    lock(root)
+}
+
 fn lock(root: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(root).with_context(|| format!("create {}", root.display()))?;
     let path = root.join(LOCK);

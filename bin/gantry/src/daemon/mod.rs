@@ -9,6 +9,7 @@ mod background;
 mod build;
 mod descriptors;
 mod file;
+mod fsck;
 mod json;
 mod lock;
 mod logging;
@@ -30,6 +31,7 @@ use cli::Environment;
 use cli::flags::{Parsed, flag_block, parse};
 
 pub(crate) use background::start_in_background;
+pub(crate) use fsck::fsck;
 
 use options::Source;
 

@@ -141,7 +141,7 @@ Options:
         assert!(group("gantry", "volume").starts_with(
             "Usage:  gantry volume COMMAND\n\nManage volumes\n\nCommands:\n  create      Create a volume\n  inspect     Display"
         ));
-        let hooks = Hooks { programs: &[], start_daemon: || Ok(()) };
+        let hooks = Hooks { programs: &[], start_daemon: || Ok(()), fsck: |_, _, _| Ok(String::new()) };
         let first = root("gantry", &hooks);
         assert!(first.contains("Common Commands:\n  run         Create and run a new container from an image\n"));
         assert!(first.contains("\n  container   Manage containers\n"));

@@ -47,6 +47,7 @@ mod start;
 mod stats;
 mod stop;
 mod system_df;
+mod system_fsck;
 mod tag;
 mod top;
 mod update;
@@ -159,6 +160,7 @@ pub static COMMANDS: &[&Command] = &[
     &stats::COMMAND,
     &stop::COMMAND,
     &system_df::COMMAND,
+    &system_fsck::COMMAND,
     &tag::COMMAND,
     &top::COMMAND,
     &update::COMMAND,

@@ -32,6 +32,10 @@ const VOLUMES: &str = "table {{.Name}}\t{{.Links}}\t{{.Size}}";
 const CACHE: &str =
     "table {{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t{{.LastUsedSince}}\t{{.UsageCount}}\t{{.Shared}}";
 
+const EVERYTHING: &str = "table {{.Kind}}\t{{.Files}}\t{{.Apparent}}\t{{.Allocated}}";
+const EVERYTHING_HEADER: [(&str, &str); 4] =
+    [("Kind", "KIND"), ("Files", "FILES"), ("Apparent", "SIZE"), ("Allocated", "ON DISK")];
+
 const HEADER: [(&str, &str); 5] =
     [("Type", "TYPE"), ("TotalCount", "TOTAL"), ("Active", "ACTIVE"), ("Size", "SIZE"), ("Reclaimable", "RECLAIMABLE")];
 
@@ -147,6 +151,36 @@ fn verbose(context: &Context, format: &str, usage: &Value) -> Result<(), Failure
     context.print(&format!("\nLocal Volumes space usage:\n\n{}", table(VOLUMES, &volume::HEADER, volumes)?));
     let size = human_size(cache(usage).size as f64, 4);
     context.print(&format!("\nBuild cache usage: {size}\n\n{}", table(CACHE, &CACHE_HEADER, cached)?));
+    everything(context)
+}
+
+/// What only Gantry tells: all that is below the data root, as `du` counts. Other engines are not asked.
+fn everything(context: &Context) -> Result<(), Failure> {
+    if context.program == "docker" {
+        return Ok(());
+    }
+    let request = context.client()?.get("/gantry/usage");
+    let usage: Value = match context.wait(async { Ok(request.fetch().await) })? {
+        Ok(usage) => usage,
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let kinds = usage.at("Kinds").items();
+    let sum = |key: &str| kinds.iter().map(|kind| kind.at(key).as_i64()).sum::<i64>();
+    let row = |name: &str, files: i64, apparent: i64, allocated: i64| {
+        Row::new("*formatter.usageContext")
+            .text("Kind", name)
+            .text("Files", files.to_string())
+            .text("Apparent", human_size(apparent as f64, 4))
+            .text("Allocated", human_size(allocated as f64, 4))
+    };
+    let of = |kind: &Value, key: &str| kind.at(key).as_i64();
+    let line =
+        |kind: &Value| row(kind.at("Kind").as_str(), of(kind, "Files"), of(kind, "Apparent"), of(kind, "Allocated"));
+    let total = row("total", sum("Files"), sum("Apparent"), sum("Allocated"));
+    let rows = kinds.iter().map(line).chain([total]).collect();
+    let table = Format::new("", EVERYTHING).render(&EVERYTHING_HEADER, rows)?;
+    context.print(&format!("\nData root usage (as du counts it):\n\n{table}"));
     Ok(())
 }
 

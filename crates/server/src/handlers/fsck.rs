@@ -1,0 +1,18 @@
+//! Operations of our own: the check of the data root, and what takes space there to the byte.
+
+use engine::FsckOptions;
+
+use crate::call::Call;
+use crate::encode;
+use crate::respond::{self, Outcome};
+
+/// `POST /gantry/fsck?deep=1&repair=1`.
+pub(crate) async fn fsck(call: Call) -> Outcome {
+    let options = FsckOptions { deep: call.query.strict_flag("deep")?, repair: call.query.strict_flag("repair")? };
+    respond::ok(&encode::fsck(&call.engine.fsck(options).await?))
+}
+
+/// `GET /gantry/usage`.
+pub(crate) async fn usage(call: Call) -> Outcome {
+    respond::ok(&encode::usage(&call.engine.usage().await?))
+}

@@ -1,0 +1,66 @@
+//! What is there and has no owner.
+
+use std::path::Path;
+
+use types::Digest;
+
+use super::Examination;
+use crate::ImageId;
+use crate::driver::Driver;
+
+impl Examination<'_> {
+    pub(super) fn orphans(&mut self) {
+        self.digests(&self.paths.blobs(), "a blob of no layer", |this, digest| this.kept.contains(&digest));
+        self.digests(&self.paths.diffid_by_digest(), "about a blob that nothing else mentions", |this, digest| {
+            this.named.contains(&digest)
+        });
+        self.digests(&self.paths.image_metadata_all(), "about an image that is not there", |this, digest| {
+            this.images.contains(&ImageId(digest)) || this.unsure
+        });
+        for directory in [self.paths.tmp(), self.paths.layer_records_tmp()] {
+            for name in self.list(&directory) {
+                self.orphan(directory.join(name), "left by work that ended");
+            }
+        }
+        self.directories();
+        self.short_links();
+    }
+
+    fn digests(&mut self, directory: &Path, message: &str, owned: impl Fn(&Self, Digest) -> bool) {
+        for name in self.list(directory) {
+            // While not every record can be read, a blob may be that of the unreadable one.
+            let known = Digest::from_hex(&name).is_ok_and(|digest| self.unsure || owned(self, digest));
+            if !known {
+                self.orphan(directory.join(name), message);
+            }
+        }
+    }
+
+    /// Directories of the storage driver.
+    fn directories(&mut self) {
+        if self.unsure {
+            return;
+        }
+        let directory = self.paths.layers().to_owned();
+        for name in self.list(&directory) {
+            if matches!(name.as_str(), "l" | "backingFsBlockDev") || self.slots.contains(&name) {
+                continue;
+            }
+            self.orphan(directory.join(name), "a directory of no layer");
+        }
+    }
+
+    fn short_links(&mut self) {
+        if self.unsure || self.driver != Driver::Overlay2 {
+            return;
+        }
+        let directory = self.paths.links();
+        for name in self.list(&directory) {
+            let link = directory.join(&name);
+            // That of an orphan goes with it.
+            if !self.links.contains(&name) && !link.exists() {
+                self.orphan(link, "leads nowhere");
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Volumes: their records, and that each has a directory for its data. What is in there is somebody's, and no repair
+//! removes any of it.
+
+use std::fs;
+
+use super::Examination;
+use crate::Volume;
+
+impl Examination<'_> {
+    pub(super) fn volumes(&mut self) {
+        let directory = self.paths.volumes();
+        for name in self.list(&directory) {
+            let path = directory.join(&name);
+            if name == "backingFsBlockDev" || !path.is_dir() {
+                continue;
+            }
+            self.report.volumes += 1;
+            let record = path.join("opts.json");
+            match fs::read(&record).map_err(|error| error.to_string()) {
+                Ok(bytes) => match serde_json::from_slice::<Volume>(&bytes) {
+                    Ok(volume) if volume.name != name => {
+                        self.damaged(record, format!("is about volume {:?}", volume.name));
+                    }
+                    Ok(_) => {}
+                    Err(error) => self.damaged(record, error.to_string()),
+                },
+                Err(_) => self.missing(record, format!("the record of volume {name}")),
+            }
+            let data = path.join("_data");
+            if !data.is_dir() {
+                self.missing(data, format!("the files of volume {name}"));
+            }
+        }
+    }
+}
