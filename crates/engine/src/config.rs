@@ -57,6 +57,8 @@ pub struct LiveConfig {
     pub insecure_registries: Vec<String>,
     /// Base URLs asked before Docker Hub, in this order.
     pub registry_mirrors: Vec<String>,
+    /// Base URLs asked before other registries, by the registry's name (`host[:port]`), in this order.
+    pub host_mirrors: BTreeMap<String, Vec<String>>,
     /// Registries that get layers nobody may distribute. Kept for `daemon reload` events; such layers are pushed to none.
     pub nondistributable_artifacts: Vec<String>,
     /// Layers of one pull downloaded at a time.
@@ -160,6 +162,7 @@ impl Default for LiveConfig {
             labels: Vec::new(),
             insecure_registries: Vec::new(),
             registry_mirrors: Vec::new(),
+            host_mirrors: BTreeMap::new(),
             nondistributable_artifacts: Vec::new(),
             max_concurrent_downloads: 3,
             max_concurrent_uploads: 5,

@@ -45,6 +45,8 @@ pub struct Engine {
     pub(crate) execs: ExecTable,
     pub(crate) filters: Filters,
     pub(crate) pulls: Pulls,
+    /// Which mirrors of registries do not answer.
+    pub(crate) mirror_health: Arc<transfer::MirrorHealth>,
     /// Name servers of containers on users' networks.
     pub(crate) resolvers: Arc<Resolvers>,
     /// Who links to whom.
@@ -162,6 +164,7 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         execs: ExecTable::default(),
         filters: Filters::new(config.container.seccomp_profile.clone()),
         pulls: Pulls::default(),
+        mirror_health: Arc::default(),
         resolvers: Arc::default(),
         links: LinkTable::default(),
         live: ArcSwap::from_pointee(config.live.clone()),

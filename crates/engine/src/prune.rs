@@ -64,7 +64,7 @@ impl Engine {
             Some(value) => truth("dangling", value)?,
             None => true,
         };
-        let engine = Arc::clone(self);
+        let (engine, chosen) = (Arc::clone(self), filters.keys().any(|key| key != "dangling"));
         self.blocking(move || {
             let sizes = engine.layer_sizes();
             let mut removed = Vec::new();
@@ -82,7 +82,9 @@ impl Engine {
                 Removed::Deleted(digest) => sizes.get(digest).copied().unwrap_or(0),
                 Removed::Untagged(_) => 0,
             });
-            let reclaimed = freed.sum();
+            // Downloads that broke have neither age nor labels to choose them by.
+            let partial = if chosen { 0 } else { engine.store.prune_partials() };
+            let reclaimed = freed.sum::<u64>() + partial;
             engine.prune_event(EventKind::Image, reclaimed);
             Ok(Pruned { removed, reclaimed })
         })

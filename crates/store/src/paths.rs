@@ -7,6 +7,7 @@
 //! ├── image/<driver>/                      0700
 //! │   ├── repositories.json                names → image ids; its rename is the tag transaction
 //! │   ├── content/blobs/sha256/<digest>    layer blobs as they came, compressed or not
+//! │   ├── content/partial/<digest>         what has arrived of blobs that are still to come
 //! │   ├── distribution/
 //! │   │   ├── diffid-by-digest/sha256/<blob>       the diff id a blob unpacks to
 //! │   │   └── v2metadata-by-diffid/sha256/<diff>   the blobs (and where they came from) of a diff id
@@ -86,6 +87,14 @@ impl Paths {
 
     pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(digest.hex())
+    }
+
+    pub(crate) fn partials(&self) -> PathBuf {
+        self.image.join("content/partial")
+    }
+
+    pub(crate) fn partial(&self, digest: &Digest) -> PathBuf {
+        self.partials().join(digest.hex())
     }
 
     pub(crate) fn diffid_by_digest(&self) -> PathBuf {

@@ -9,6 +9,7 @@ use types::{ContainerId, Digest};
 use crate::driver::{Driver, Slot};
 use crate::init_layer::InitLayers;
 use crate::names::Names;
+use crate::partial::Taken;
 use crate::paths::Paths;
 use crate::sweep::Sweeper;
 use crate::unfinished::Unfinished;
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) sweeper: Sweeper,
     pub(crate) unfinished: Unfinished,
     pub(crate) init_layers: InitLayers,
+    pub(crate) partials: Taken,
 }
 
 /// Images, names, layers and who keeps them.

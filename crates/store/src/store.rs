@@ -9,6 +9,7 @@ use types::{Digest, Platform, Reference};
 
 use crate::driver::{self, Driver};
 use crate::init_layer::InitLayers;
+use crate::partial::Taken;
 use crate::paths::{Paths, TREE};
 use crate::state::Inner;
 use crate::sweep::Sweeper;
@@ -131,6 +132,7 @@ impl Store {
         driver::make_directory_all(paths.image_root(), 0o700)?;
         for directory in [
             paths.blobs(),
+            paths.partials(),
             paths.diffid_by_digest(),
             paths.v2metadata_by_diffid(),
             paths.image_contents(),
@@ -151,7 +153,7 @@ impl Store {
         let backing = backing_file_system(root);
         let volume_users = VolumeUsers::default();
         let state = Mutex::new(state);
-        let init_layers = InitLayers::default();
+        let (init_layers, partials) = (InitLayers::default(), Taken::default());
         let unfinished = crate::unfinished::Unfinished::default();
         let store = Self(Arc::new(Inner {
             paths,
@@ -163,7 +165,9 @@ impl Store {
             sweeper,
             unfinished,
             init_layers,
+            partials,
         }));
+        store.sweep_partials();
         store.collect_unused();
         Ok(store)
     }

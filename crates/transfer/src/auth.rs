@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::Error;
+use crate::challenge::Challenge;
 use crate::endpoint::Endpoint;
 use crate::failure::{Refusal, connect_error};
+use crate::fetch::bounded;
 
 /// What we call ourselves to token servers.
 const CLIENT: &str = "gantry";
@@ -41,14 +43,6 @@ impl std::fmt::Debug for Credentials {
             Self::RegistryToken(_) => "RegistryToken",
         })
     }
-}
-
-/// What a registry wants to see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Challenge {
-    None,
-    Basic,
-    Bearer { realm: String, service: String },
 }
 
 /// Answers a registry's challenge for some scopes, again when a token has run out. Clones share the token.
@@ -83,6 +77,8 @@ pub(crate) struct Token {
 const TOKEN_LIFE: u64 = 60;
 /// A token this close to its end is not used any more, seconds.
 const TOKEN_MARGIN: u64 = 10;
+/// The answer of a token server is not larger than this, bytes.
+const TOKEN_LIMIT: usize = 1 << 20;
 
 impl Authorization {
     pub(crate) fn new(endpoint: &Endpoint, credentials: Option<Credentials>, scopes: Vec<String>) -> Self {
@@ -132,54 +128,6 @@ impl Authorization {
     }
 }
 
-impl Challenge {
-    /// Reads the challenge of an answer to `GET /v2/`.
-    pub(crate) fn of(response: &Response) -> Self {
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Self::None;
-        }
-        let headers = response.headers().get_all(WWW_AUTHENTICATE);
-        let mut found = Self::None;
-        for text in headers.iter().filter_map(|value| value.to_str().ok()) {
-            match Self::parse(text) {
-                bearer @ Self::Bearer { .. } => return bearer,
-                Self::Basic => found = Self::Basic,
-                Self::None => {}
-            }
-        }
-        found
-    }
-
-    fn parse(text: &str) -> Self {
-        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-        match scheme.to_ascii_lowercase().as_str() {
-            "basic" => Self::Basic,
-            "bearer" => {
-                let parameter = |name: &str| parameters(rest).find(|(key, _)| *key == name).map(|(_, value)| value);
-                match parameter("realm") {
-                    Some(realm) => Self::Bearer { realm, service: parameter("service").unwrap_or_default() },
-                    None => Self::None,
-                }
-            }
-            _ => Self::None,
-        }
-    }
-}
-
-/// `key="value"` pairs; commas inside quotes do not separate.
-fn parameters(text: &str) -> impl Iterator<Item = (&str, String)> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let (key, after) = rest.trim_start_matches([',', ' ']).split_once('=')?;
-        let (value, next) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
-            None => after.split_once(',').unwrap_or((after, "")),
-        };
-        rest = next;
-        Some((key.trim(), value.to_owned()))
-    })
-}
-
 /// What a token is asked for.
 pub(crate) struct Wanted<'a> {
     pub(crate) realm: &'a str,
@@ -212,7 +160,7 @@ pub(crate) async fn fetch_token(
             _ => refusal.error(),
         });
     }
-    let body = response.bytes().await.map_err(|error| connect_error(url.as_str(), &error))?;
+    let body = bounded(response, TOKEN_LIMIT).await?;
     serde_json::from_slice(&body).map_err(|error| answer(error.to_string()))
 }
 
@@ -273,21 +221,4 @@ impl Token {
 
 pub(crate) fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_challenges() {
-        let text = r#"Bearer realm="https://auth.example/token",service="registry",scope="a:b,c",error="x""#;
-        let expected =
-            Challenge::Bearer { realm: "https://auth.example/token".to_owned(), service: "registry".to_owned() };
-        assert_eq!(Challenge::parse(text), expected);
-        assert_eq!(Challenge::parse(r#"Basic realm="x""#), Challenge::Basic);
-        assert_eq!(Challenge::parse("Negotiate"), Challenge::None);
-        let pairs: Vec<_> = parameters(r#"a="1,2", b=3,c="4""#).collect();
-        assert_eq!(pairs, [("a", "1,2".to_owned()), ("b", "3".to_owned()), ("c", "4".to_owned())]);
-    }
 }

@@ -31,12 +31,18 @@ pub(crate) struct Sent {
 /// Pieces, and what they amount to in the end.
 pub(crate) type Outgoing = (mpsc::Receiver<io::Result<Bytes>>, JoinHandle<Result<Sent, Error>>);
 
-/// Reads a file on a thread of its own. `progress` is told how many of its bytes have been read.
-pub(crate) fn outgoing(path: PathBuf, gzip: bool, progress: impl Fn(u64) + Send + 'static) -> Outgoing {
+/// Reads a file on a thread of its own. What comes out is the same each time: the first `skip` bytes, which the other
+/// side has already, are only counted. `progress` is told how many of the file's bytes have been read.
+pub(crate) fn outgoing(path: PathBuf, gzip: bool, skip: u64, progress: impl Fn(u64) + Send + 'static) -> Outgoing {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     let work = tokio::task::spawn_blocking(move || {
-        let sink =
-            Sink { sender: sender.clone(), buffer: Vec::with_capacity(PIECE), context: Context::new(&SHA256), size: 0 };
+        let sink = Sink {
+            sender: sender.clone(),
+            buffer: Vec::with_capacity(PIECE),
+            context: Context::new(&SHA256),
+            size: 0,
+            skip,
+        };
         let result = copy(&path, gzip, sink, &progress);
         if let Err(error) = &result {
             // Ends the request: a body that ends early must not look whole.
@@ -69,6 +75,8 @@ struct Sink {
     buffer: Vec<u8>,
     context: Context,
     size: u64,
+    /// Bytes that are not sent.
+    skip: u64,
 }
 
 impl Write for Sink {
@@ -87,7 +95,13 @@ impl Write for Sink {
         let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
         self.context.update(&piece);
         self.size += piece.len() as u64;
-        self.sender.blocking_send(Ok(piece.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(piece.len());
+        self.skip -= skipped as u64;
+        let rest = Bytes::from(piece).slice(skipped..);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.sender.blocking_send(Ok(rest)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -121,13 +135,17 @@ mod tests {
         let path = directory.path().join("layer");
         let text = b"layer ".repeat(100_000);
         std::fs::write(&path, &text).expect("write");
-        for gzip in [false, true] {
-            let (mut pieces, work) = outgoing(path.clone(), gzip, |_| {});
+        for (gzip, skip) in [(false, 0), (true, 0), (false, 300_000), (true, 500)] {
+            let (mut pieces, work) = outgoing(path.clone(), gzip, skip, |_| {});
             let mut bytes = Vec::new();
             while let Some(piece) = pieces.recv().await {
                 bytes.extend_from_slice(&piece.expect("piece"));
             }
             let sent = work.await.expect("thread").expect("read");
+            if skip > 0 {
+                assert_eq!(sent.size, bytes.len() as u64 + skip);
+                continue;
+            }
             assert_eq!((sent.digest, sent.size), (sha256(&bytes), bytes.len() as u64));
             let mut plain = Vec::new();
             match gzip {
@@ -136,7 +154,7 @@ mod tests {
             }
             assert!(plain == text);
         }
-        let (mut pieces, work) = outgoing(directory.path().join("none"), false, |_| {});
+        let (mut pieces, work) = outgoing(directory.path().join("none"), false, 0, |_| {});
         assert!(pieces.recv().await.is_some_and(|piece| piece.is_err()));
         assert!(work.await.expect("thread").is_err());
     }

@@ -1,7 +1,12 @@
 //! What a daemon knows about registries.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::MirrorHealth;
 
 /// How registries are reached; the same for all requests of a daemon.
 #[derive(Clone, Debug)]
@@ -11,6 +16,10 @@ pub struct Registries {
     pub insecure: Vec<String>,
     /// Addresses to ask before `docker.io`, in order: `https://mirror.example/`.
     pub mirrors: Vec<String>,
+    /// The same for other registries, by their name (`host[:port]`).
+    pub host_mirrors: BTreeMap<String, Vec<String>>,
+    /// Which mirrors do not answer.
+    pub health: Arc<MirrorHealth>,
     /// Directories with one directory a registry (`host:port`), each holding `*.crt` (authorities) and pairs of
     /// `*.cert` and `*.key` (who we are).
     pub certificates: Vec<PathBuf>,
@@ -20,6 +29,8 @@ pub struct Registries {
     pub uploads: usize,
     /// How often a broken transfer of a layer is tried.
     pub attempts: u32,
+    /// A connection that stays silent for so long is broken.
+    pub patience: Duration,
     /// Proxies; without any those of the environment count.
     pub proxies: Proxies,
 }
@@ -52,10 +63,13 @@ impl Default for Registries {
         Self {
             insecure: Vec::new(),
             mirrors: Vec::new(),
+            host_mirrors: BTreeMap::new(),
+            health: Arc::default(),
             certificates: Vec::new(),
             downloads: 3,
             uploads: 5,
             attempts: 5,
+            patience: Duration::from_secs(60),
             proxies: Proxies::default(),
         }
     }
@@ -75,15 +89,21 @@ impl Registries {
         Place { host: host.to_owned(), scheme: None, mirror: false }
     }
 
-    /// Where to look for a repository of this registry, in order.
+    /// Where to look for a repository of this registry, in order. Mirrors that did not answer a moment ago are left out.
     pub(crate) fn places(&self, domain: &str) -> Vec<Place> {
-        let mut places = if domain == "docker.io" { self.mirrors() } else { Vec::new() };
+        let mut places = self.mirrors_of(domain);
+        places.retain(|place| !self.health.is_down(&place.host));
         places.push(Self::home(domain));
         places
     }
 
     /// The mirrors of `docker.io`.
     pub(crate) fn mirrors(&self) -> Vec<Place> {
+        self.mirrors_of("docker.io")
+    }
+
+    /// Docker's list is for `docker.io`; the table has what is said about it besides, and all others.
+    fn mirrors_of(&self, domain: &str) -> Vec<Place> {
         let place = |url: &String| {
             let (scheme, host) = match url.split_once("://") {
                 Some(("http", host)) => ("http", host),
@@ -92,7 +112,9 @@ impl Registries {
             };
             Place { host: host.trim_end_matches('/').to_owned(), scheme: Some(scheme), mirror: true }
         };
-        self.mirrors.iter().map(place).collect()
+        let general = if domain == "docker.io" { self.mirrors.as_slice() } else { &[] };
+        let own = self.host_mirrors.get(domain).into_iter().flatten();
+        general.iter().chain(own).map(place).collect()
     }
 
     /// Loopback registries are trusted as they are; others when the configuration names them or their network.
@@ -148,9 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_hub_has_mirrors() {
+    fn mirrors_stand_before_their_registry() {
         let mirrors = vec!["http://127.0.0.1:5000".to_owned(), "https://mirror.example/".to_owned()];
-        let registries = Registries { mirrors, ..Registries::default() };
+        let host_mirrors = [("quay.example".to_owned(), vec!["https://near.example/quay/".to_owned()])].into();
+        let registries = Registries { mirrors, host_mirrors, ..Registries::default() };
         let hosts = |domain: &str| {
             let places = registries.places(domain);
             places.iter().map(|place| (place.host.clone(), place.scheme, place.mirror)).collect::<Vec<_>>()
@@ -164,5 +187,9 @@ mod tests {
             ]
         );
         assert_eq!(hosts("reg.example"), [("reg.example".to_owned(), None, false)]);
+        let near = ("near.example/quay".to_owned(), Some("https"), true);
+        assert_eq!(hosts("quay.example"), [near, ("quay.example".to_owned(), None, false)]);
+        registries.health.note_down("near.example/quay");
+        assert_eq!(hosts("quay.example"), [("quay.example".to_owned(), None, false)]);
     }
 }

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy, StatusCode};
+use reqwest::redirect::{Action, Attempt, Policy};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, StatusCode, Url};
 
 use crate::Error;
-use crate::auth::Challenge;
+use crate::challenge::Challenge;
 use crate::config::{Place, Proxies, Registries, bare_host, is_loopback};
 use crate::failure::{Refusal, connect_error, is_plain_http};
 use crate::trust::Trust;
@@ -17,8 +18,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// What a mirror that is gone may cost every pull.
 const MIRROR_TIMEOUT: Duration = Duration::from_millis(1500);
-/// A connection that stays silent for so long is broken.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// As many redirects as Go's client follows.
+const REDIRECTS: usize = 10;
 
 /// A registry that answered `GET /v2/`.
 #[derive(Clone, Debug)]
@@ -33,15 +34,22 @@ impl Endpoint {
     /// Finds out how the registry wants to be spoken to. Insecure registries are tried with TLS first, then without,
     /// as Docker does.
     pub(crate) async fn connect(place: &Place, registries: &Registries) -> Result<Self, Error> {
-        let insecure = registries.is_insecure(&place.host);
-        let client = client(&place.host, registries, place.mirror)?;
+        // A mirror may be a part of a server.
+        let host = place.host.split('/').next().unwrap_or_default();
+        let insecure = registries.is_insecure(host);
+        let client = client(host, registries, place.mirror)?;
         let first = ping(&client, place.scheme.unwrap_or("https"), place).await;
         let (base, challenge) = match first {
             Ok(found) => found,
             Err((_, true)) if insecure && place.scheme.is_none() => {
                 ping(&client, "http", place).await.map_err(|(error, _)| error)?
             }
-            Err((error, _)) => return Err(error),
+            Err((error, _)) => {
+                if place.mirror && error.is_transient() {
+                    registries.health.note_down(&place.host);
+                }
+                return Err(error);
+            }
         };
         Ok(Self { client, base, challenge })
     }
@@ -50,9 +58,11 @@ impl Endpoint {
 /// `GET /v2/`; a failure tells whether the other scheme may help.
 async fn ping(client: &Client, scheme: &str, place: &Place) -> Result<(String, Challenge), (Error, bool)> {
     let base = format!("{scheme}://{}/v2/", place.host);
-    match client.get(&base).timeout(PING_TIMEOUT).send().await {
+    let patience = if place.mirror { MIRROR_TIMEOUT } else { PING_TIMEOUT };
+    match client.get(&base).timeout(patience).send().await {
         Ok(response) => match response.status() {
-            StatusCode::OK | StatusCode::UNAUTHORIZED => Ok((base, Challenge::of(&response))),
+            StatusCode::OK => Ok((base, Challenge::None)),
+            StatusCode::UNAUTHORIZED => Ok((base, Challenge::of(response.headers()))),
             _ => Err((Refusal::read(response).await.error(), false)),
         },
         Err(error) => {
@@ -67,7 +77,8 @@ pub(crate) fn client(host: &str, registries: &Registries, impatient: bool) -> Re
     let mut builder = Client::builder()
         .user_agent(concat!("gantry/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(if impatient { MIRROR_TIMEOUT } else { CONNECT_TIMEOUT })
-        .read_timeout(READ_TIMEOUT)
+        .read_timeout(registries.patience)
+        .redirect(Policy::custom(follow))
         .tls_danger_accept_invalid_certs(registries.is_insecure(host));
     builder = match is_loopback(bare_host(host)) {
         // As Go: a proxy's own loopback is not ours.
@@ -83,6 +94,24 @@ pub(crate) fn client(host: &str, registries: &Registries, impatient: bool) -> Re
         builder = builder.tls_backend_preconfigured(config);
     }
     builder.build().map_err(|error| Error::Client(format!("{error:?}")))
+}
+
+/// Registries send clients to the stores of their blobs. Credentials do not go along to another host (reqwest's rule);
+/// a way out of TLS, or out of HTTP, is not taken.
+fn follow(attempt: Attempt<'_>) -> Action {
+    let leaves_tls = |from: &Url| from.scheme() == "https" && attempt.url().scheme() != "https";
+    if attempt.previous().len() > REDIRECTS {
+        return attempt.error("stopped after 10 redirects");
+    }
+    if !matches!(attempt.url().scheme(), "http" | "https") {
+        let words = format!("unsupported protocol scheme {:?}", attempt.url().scheme());
+        return attempt.error(words);
+    }
+    if attempt.previous().last().is_some_and(leaves_tls) {
+        let words = format!("refused to be redirected from TLS to plain HTTP at {}", attempt.url().authority());
+        return attempt.error(words);
+    }
+    attempt.follow()
 }
 
 /// Adds the configured proxies; they replace those of the environment.

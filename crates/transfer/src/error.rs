@@ -38,8 +38,21 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
     /// The registry answered what nobody expects.
-    #[error("received unexpected HTTP status: {0}")]
-    Status(String),
+    #[error("received unexpected HTTP status: {status} from {from}")]
+    Status {
+        /// The status line.
+        status: String,
+        /// The registry, and what it said besides.
+        from: String,
+    },
+    /// The registry wants to be left alone for a while.
+    #[error("{text}")]
+    Busy {
+        /// Its words, how much it allows, and when it may be asked again.
+        text: String,
+        /// For how long, where it says so.
+        after: Option<std::time::Duration>,
+    },
     /// Credentials are wrong or missing.
     #[error("unauthorized: {0}")]
     Unauthorized(String),
@@ -79,11 +92,14 @@ pub enum Error {
     /// A registry's certificate directory is not in order.
     #[error("{0}")]
     Certificate(String),
-    /// A manifest of the kind before schema 2.
-    #[error(
-        "{0} is a Docker image manifest of version 2, schema 1, which this engine does not read: push the image again with a newer client"
-    )]
-    Schema1(String),
+    /// What is under the name is no image.
+    #[error("Encountered remote {media_type:?}({class}) when fetching")]
+    Class {
+        /// Of its configuration.
+        media_type: String,
+        /// What it is then.
+        class: &'static str,
+    },
     /// A registry without search.
     #[error("Unexpected status code {0}")]
     Search(u16),

@@ -73,6 +73,8 @@ async fn look(registry: &Registry, reference: &Reference) -> Result<RemoteImage,
     })?;
     let platforms = match manifest::top(&which, &raw)? {
         Top::Index(platforms) => platforms,
+        // Its documents are about layers; the platform of this engine's images then was but one.
+        Top::Schema1 => vec![Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None }],
         Top::Image(manifest) => {
             let bytes = fetch::document(registry, &manifest.config).await?;
             let config: Config = serde_json::from_slice(&bytes)

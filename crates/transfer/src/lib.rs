@@ -8,6 +8,7 @@
 //! ```
 
 mod auth;
+mod challenge;
 mod compress;
 mod config;
 mod download;
@@ -15,13 +16,19 @@ mod endpoint;
 mod error;
 mod failure;
 mod fetch;
+mod growing;
+mod health;
 mod inspect;
+mod layers;
 mod login;
 mod manifest;
 mod pull;
 mod push;
+mod reason;
 mod registry;
 mod remote;
+mod retry;
+mod schema1;
 mod search;
 mod trust;
 mod unpack;
@@ -30,6 +37,7 @@ mod upload;
 pub use auth::Credentials;
 pub use config::{Proxies, Registries};
 pub use error::Error;
+pub use health::MirrorHealth;
 pub use inspect::{RemoteImage, inspect};
 pub use login::login;
 pub use pull::{Progress, PullRequest, Pulled, pull};

@@ -3,7 +3,8 @@
 use reqwest::StatusCode;
 use reqwest::header::AUTHORIZATION;
 
-use crate::auth::{Challenge, Wanted, basic, fetch_token};
+use crate::auth::{Wanted, basic, fetch_token};
+use crate::challenge::Challenge;
 use crate::config::{Place, Registries};
 use crate::endpoint::Endpoint;
 use crate::failure::connect_error;

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use store::{ImageConfig, ImageId, KnownBlob, Lease, Scratch, Store};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use store::{DiffId, ImageId, KnownBlob, Lease, Store};
 use types::{Digest, Platform, Reference};
 
 use crate::config::{Place, Registries};
-use crate::download::{Growing, Writer};
-use crate::manifest::{Descriptor, Manifest, OCI_GZIP, OCI_ZSTD};
+use crate::fetch::sha256;
+use crate::layers::Plan;
+use crate::manifest::{Descriptor, OCI_GZIP, OCI_ZSTD, Resolved};
 use crate::registry::Registry;
-use crate::unpack::{Origin, Step, unpack};
 use crate::{Credentials, Error, fetch, manifest};
 
 /// What to pull and how.
@@ -127,12 +125,6 @@ pub struct Pulled {
     pub newer: bool,
 }
 
-/// What has to happen for the layers of an image.
-struct Plan {
-    steps: Vec<Step>,
-    downloads: Vec<(Descriptor, Writer)>,
-}
-
 /// Pulls an image, or all tags of a repository. Of each image nothing is visible until everything is verified;
 /// dropping the future leaves nothing behind.
 ///
@@ -193,19 +185,35 @@ async fn pull_one(
         (Some(digest), _) => digest.to_string(),
         (None, tag) => tag.unwrap_or("latest").to_owned(),
     };
-    let (digest, manifest) = manifest::resolve(registry, &which, platform).await?;
+    let (digest, resolved) = manifest::resolve(registry, &which, platform).await?;
     progress(Progress::PullingFrom { id: which, repository: reference.path().to_owned() });
-    let config = fetch::document(registry, &manifest.config).await?;
-    let id = ImageId(manifest.config.digest);
-    let newer = store.resolve(&reference.to_string()).ok() != Some(id);
+    let before = store.resolve(&reference.to_string()).ok();
     // Until it has its name, nobody prunes it.
     let lease = Arc::new(store.lease());
-    if store.leased_image(&lease, &id).is_err() {
-        layers(store, &lease, registry, &manifest, config.clone(), &request.registries, progress).await?;
-    }
-    name(store, lease, config, reference, digest, manifest).await?;
+    let from = (store, registry, &*request.registries);
+    let (config, blobs) = match resolved {
+        Resolved::Image(manifest) => {
+            let config = fetch::document(registry, &manifest.config).await?;
+            if store.leased_image(&lease, &ImageId(manifest.config.digest)).is_err() {
+                let (plan, config) = (Plan::of(store, &lease, &manifest, &config, progress)?, config.clone());
+                plan.carry_out(&lease, from, move |_| Ok(config), progress).await?;
+            }
+            (config, manifest.layers)
+        }
+        Resolved::Schema1(image) => {
+            let blobs = image.blobs.iter().map(|blob| Descriptor::of(*blob)).collect();
+            let plan = Plan::of_schema1(store, &lease, &image, progress)?;
+            let url = digest.to_string();
+            let document = move |diffs: &[DiffId]| {
+                image.configuration(diffs).map_err(|error| Error::Answer { url, reason: error.to_string() })
+            };
+            (plan.carry_out(&lease, from, document, progress).await?, blobs)
+        }
+    };
+    let id = ImageId(sha256(&config));
+    name(store, lease, config, reference, digest, blobs).await?;
     progress(Progress::Digest(digest));
-    Ok(Pulled { reference: reference.clone(), id, digest, newer })
+    Ok(Pulled { reference: reference.clone(), id, digest, newer: before != Some(id) })
 }
 
 /// The names of a pulled image, in one transaction, and where its layers came from.
@@ -215,7 +223,7 @@ async fn name(
     config: Vec<u8>,
     reference: &Reference,
     digest: Digest,
-    manifest: Manifest,
+    blobs: Vec<Descriptor>,
 ) -> Result<(), Error> {
     let mut names = vec![reference.with_digest(digest)];
     if reference.digest().is_none() {
@@ -225,9 +233,10 @@ async fn name(
     blocking(move || {
         let id = store.put_named_image(&lease, &config, None, &names)?;
         let image = store.leased_image(&lease, &id)?;
-        for (diff, layer) in image.config.rootfs.diff_ids.iter().zip(&manifest.layers) {
+        for (diff, layer) in image.config.rootfs.diff_ids.iter().zip(&blobs) {
             let media_type = if layer.media_type.ends_with("zstd") { OCI_ZSTD } else { OCI_GZIP };
-            if layer.media_type.ends_with("tar") {
+            // A size that the manifest did not tell is of no use to a push.
+            if layer.media_type.ends_with("tar") || layer.size == 0 {
                 continue;
             }
             let (media_type, repository) = (media_type.to_owned(), repository.clone());
@@ -237,82 +246,6 @@ async fn name(
         Ok(())
     })
     .await
-}
-
-/// Downloads and unpacks the missing layers and registers the image.
-async fn layers(
-    store: &Store,
-    lease: &Arc<Lease>,
-    registry: &Registry,
-    manifest: &Manifest,
-    config: Vec<u8>,
-    registries: &Registries,
-    progress: &(impl Fn(Progress) + Send + Sync + Clone + 'static),
-) -> Result<(), Error> {
-    let lease = Arc::clone(lease);
-    let scratch = store.scratch("pull")?;
-    let Plan { steps, downloads } = plan(store, &lease, &scratch, manifest, &config, progress)?;
-    let (parallel, attempts) = (registries.downloads.max(1), registries.attempts.max(1));
-    let slots = Arc::new(Semaphore::new(parallel));
-    // Dropped with this future: then the downloads stop, and with them the unpacking.
-    let mut tasks = JoinSet::new();
-    for (number, (descriptor, writer)) in downloads.into_iter().enumerate() {
-        if number >= parallel {
-            progress(Progress::Waiting { layer: descriptor.digest.short() });
-        }
-        let (registry, progress, slots) = (registry.clone(), progress.clone(), Arc::clone(&slots));
-        tasks.spawn(async move {
-            // The semaphore is never closed. Permits go in order, so the bottom layers come first.
-            let _permit = slots.acquire_owned().await;
-            writer.download(&registry, &descriptor, attempts, &progress).await;
-        });
-    }
-    let (store, progress) = (store.clone(), progress.clone());
-    blocking(move || {
-        let _scratch = scratch;
-        unpack(&store, &lease, &steps, &progress)?;
-        store.put_image(&lease, &config, None)?;
-        Ok(())
-    })
-    .await
-}
-
-/// Decides for each layer where it comes from, and says so.
-fn plan(
-    store: &Store,
-    lease: &Lease,
-    scratch: &Scratch,
-    manifest: &Manifest,
-    config: &[u8],
-    progress: &impl Fn(Progress),
-) -> Result<Plan, Error> {
-    let url = manifest.config.digest.to_string();
-    let invalid = |reason: String| Error::Answer { url: url.clone(), reason };
-    let document: ImageConfig = serde_json::from_slice(config).map_err(|error| invalid(error.to_string()))?;
-    let diffs = document.rootfs.diff_ids;
-    if diffs.len() != manifest.layers.len() {
-        return Err(invalid("layers from manifest don't match image configuration".to_owned()));
-    }
-    let chains = store::chain_ids(&diffs);
-    let mut plan = Plan { steps: Vec::new(), downloads: Vec::new() };
-    for (number, (descriptor, (diff, chain))) in manifest.layers.iter().zip(diffs.into_iter().zip(chains)).enumerate() {
-        let layer = descriptor.digest.short();
-        let kept = || store.blob_of_diff(&diff).map(|blob| blob.path);
-        let origin = if store.layer(lease, &chain).is_some() {
-            progress(Progress::AlreadyExists { layer });
-            Origin::Present(chain)
-        } else if let Some(path) = kept() {
-            progress(Progress::PullingFsLayer { layer });
-            Origin::Kept(path)
-        } else {
-            progress(Progress::PullingFsLayer { layer });
-            let (growing, writer) = Growing::create(scratch.path().join(number.to_string()))?;
-            plan.downloads.push((descriptor.clone(), writer));
-            Origin::Download(growing)
-        };
-        plan.steps.push(Step { blob: descriptor.digest, size: descriptor.size, diff, origin });
-    }
-    Ok(plan)
 }
 
 /// Runs work of the store on a thread that may wait.

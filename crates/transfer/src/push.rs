@@ -2,21 +2,21 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Body;
 use serde::Serialize;
-use store::{DiffId, Image, ImageId, KnownBlob, Lease, Store};
+use store::{BlobInfo, DiffId, Image, ImageId, KnownBlob, Lease, Store};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use types::{Digest, Reference};
 
-use crate::compress::outgoing;
+use crate::compress::{Sent, outgoing};
 use crate::config::Registries;
 use crate::fetch::sha256;
 use crate::manifest::{OCI_GZIP, OCI_ZSTD};
 use crate::registry::Registry;
+use crate::retry::pause;
 use crate::upload::Begun;
 use crate::{Credentials, Error};
 
@@ -125,6 +125,14 @@ struct Push<P> {
     repository: Reference,
     registries: Arc<Registries>,
     progress: P,
+}
+
+/// An upload under way.
+struct Upload {
+    /// Where it goes on, once it has begun.
+    session: Option<String>,
+    /// Bytes that the registry has.
+    offset: u64,
 }
 
 /// Pushes the tags of a repository, one after the other. Dropping the future stops it; what the registry has then are
@@ -242,28 +250,74 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
                 Begun::Session(address) => session = Some(address),
             }
         }
-        let mut attempt = 1;
+        let blob = self.upload(diff, session).await?;
+        (self.progress)(PushProgress::Pushed { layer });
+        self.remember(diff, blob)
+    }
+
+    /// Sends a layer, from where it broke when the connection breaks.
+    async fn upload(&self, diff: DiffId, session: Option<String>) -> Result<KnownBlob, Error> {
+        let kept = self.store.blob_of_diff(&diff).ok_or_else(|| store::Error::NoSuchLayer(diff.to_string()))?;
+        let gzip = !is_compressed(&kept.media_type);
+        let mut upload = Upload { session, offset: 0 };
+        let mut failures = 0;
         loop {
-            match self.upload(diff, session.take()).await {
-                Err(Error::Connect { .. } | Error::Status(_)) if attempt < self.registries.attempts => {
-                    let seconds = attempt * 2;
-                    (self.progress)(PushProgress::Retrying { layer: layer.clone(), seconds });
-                    tokio::time::sleep(Duration::from_secs(u64::from(seconds))).await;
-                    attempt += 1;
+            let error = match self.attempt(diff, &kept, gzip, &mut upload).await {
+                Ok(sent) => {
+                    let media_type = if gzip { OCI_GZIP.to_owned() } else { kept.media_type };
+                    return Ok(KnownBlob {
+                        digest: sent.digest,
+                        size: sent.size,
+                        media_type,
+                        repository: String::new(),
+                    });
                 }
-                result => {
-                    let blob = result?;
-                    (self.progress)(PushProgress::Pushed { layer });
-                    return self.remember(diff, blob);
+                Err(error) => error,
+            };
+            failures += 1;
+            // A body cannot be sent twice by itself: a token that ran out meanwhile is an interruption like others.
+            let again = error.is_transient() || self.registry.token_ran_out(&error).await;
+            let wait = pause(failures, error.wanted_pause()).filter(|_| again && failures < self.registries.attempts);
+            let Some(wait) = wait else {
+                if let Some(session) = &upload.session {
+                    self.registry.abandon(session).await;
                 }
+                return Err(error);
+            };
+            tracing::info!(layer = %diff, %error, "sending goes on");
+            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1);
+            (self.progress)(PushProgress::Retrying { layer: diff.short(), seconds });
+            tokio::time::sleep(wait).await;
+            // The end of the last attempt may have arrived although its answer did not.
+            if !gzip && self.registry.has_blob(&kept.digest).await.unwrap_or(false) {
+                return Ok(KnownBlob {
+                    digest: kept.digest,
+                    size: kept.size,
+                    media_type: kept.media_type,
+                    repository: String::new(),
+                });
+            }
+            upload = self.resumed(upload).await;
+        }
+    }
+
+    /// How far an upload got; one that the registry has forgotten begins again.
+    async fn resumed(&self, upload: Upload) -> Upload {
+        let Some(session) = &upload.session else { return upload };
+        match self.registry.session_status(session).await {
+            Ok(Some((session, offset))) => Upload { session: Some(session), offset },
+            Ok(None) => Upload { session: None, offset: 0 },
+            Err(error) => {
+                tracing::info!(%error, "the upload begins again");
+                Upload { session: None, offset: 0 }
             }
         }
     }
 
-    async fn upload(&self, diff: DiffId, session: Option<String>) -> Result<KnownBlob, Error> {
-        let kept = self.store.blob_of_diff(&diff).ok_or_else(|| store::Error::NoSuchLayer(diff.to_string()))?;
-        let session = match session {
-            Some(session) => session,
+    /// One connection. `upload` is where the next one goes on.
+    async fn attempt(&self, diff: DiffId, kept: &BlobInfo, gzip: bool, upload: &mut Upload) -> Result<Sent, Error> {
+        let session = match &upload.session {
+            Some(session) => session.clone(),
             None => match self.registry.begin(None).await? {
                 Begun::Session(session) => session,
                 Begun::Mounted => {
@@ -271,21 +325,27 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
                 }
             },
         };
+        upload.session = Some(session.clone());
         let (progress, layer, total) = (self.progress.clone(), diff.short(), kept.size);
         let report = move |current| progress(PushProgress::Pushing { layer: layer.clone(), current, total });
-        let gzip = !is_compressed(&kept.media_type);
-        let (pieces, work) = outgoing(kept.path, gzip, report);
-        let next = self.registry.send_piece(&session, Body::wrap_stream(stream(pieces))).await;
+        let (pieces, work) = outgoing(kept.path.clone(), gzip, upload.offset, report);
+        let body = Body::wrap_stream(stream(pieces));
+        let size = (!gzip).then_some(kept.size);
+        let next = self.registry.send_piece(&session, upload.offset, size, body).await;
         let sent = work.await.map_err(|_| Error::Canceled)?;
-        let next = match (next, &sent) {
+        let (next, arrived) = match (next, &sent) {
             // A file that cannot be read explains the broken request.
-            (Err(_), Err(Error::Read { source, .. })) if source.kind() != io::ErrorKind::BrokenPipe => session,
+            (Err(_), Err(Error::Read { source, .. })) if source.kind() != io::ErrorKind::BrokenPipe => (session, None),
             (next, _) => next?,
         };
         let sent = sent?;
+        upload.session = Some(next.clone());
+        if let Some(arrived) = arrived.filter(|arrived| *arrived < sent.size) {
+            let reason = format!("the registry took {arrived} of {} bytes", sent.size);
+            return Err(Error::Connect { url: next, reason });
+        }
         self.registry.finish(&next, &sent.digest, None).await?;
-        let media_type = if gzip { OCI_GZIP.to_owned() } else { kept.media_type };
-        Ok(KnownBlob { digest: sent.digest, size: sent.size, media_type, repository: String::new() })
+        Ok(sent)
     }
 
     /// Notes where the layer is now, for the next push.

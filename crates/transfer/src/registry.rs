@@ -1,6 +1,6 @@
 //! One repository on one registry.
 
-use reqwest::header::{ACCEPT, HeaderMap, LINK, RANGE};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, LINK, RANGE};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use types::{Digest, Reference};
@@ -9,6 +9,9 @@ use crate::auth::Authorization;
 use crate::config::{Place, Registries};
 use crate::endpoint::Endpoint;
 use crate::failure::{Refusal, connect_error};
+use crate::fetch::bounded;
+use crate::manifest::Descriptor;
+use crate::retry::Attempts;
 use crate::{Credentials, Error};
 
 /// A connection with everything that requests for one repository need.
@@ -21,7 +24,14 @@ pub(crate) struct Registry {
     authorization: Authorization,
     /// For messages.
     familiar: String,
+    /// Its failure is not the end.
+    is_mirror: bool,
+    /// How often a request that failed is sent.
+    attempts: u32,
 }
+
+/// A page of tags is not larger than this, bytes.
+const TAGS_LIMIT: usize = 16 << 20;
 
 /// `GET /v2/<name>/tags/list`.
 #[derive(Deserialize)]
@@ -55,7 +65,14 @@ impl Registry {
         let authorization = Authorization::new(&endpoint, credentials.cloned(), scopes);
         let Endpoint { client, base, .. } = endpoint;
         let path = reference.path().to_owned();
-        Ok(Self { client, base, path, authorization, familiar: reference.familiar_name() })
+        let (familiar, attempts) = (reference.familiar_name(), registries.attempts.max(1));
+        Ok(Self { client, base, path, authorization, familiar, is_mirror: place.mirror, attempts })
+    }
+
+    /// Whether a refusal may be about the age of the token; the next request gets a new one then.
+    pub(crate) async fn token_ran_out(&self, error: &Error) -> bool {
+        matches!(error, Error::Refused(text) if text.starts_with("unauthorized"))
+            && self.authorization.forget_token().await
     }
 
     /// The address of something in this repository.
@@ -94,8 +111,14 @@ impl Registry {
         let url = self.url(&format!("manifests/{which}"));
         // Docker asks for the head of what a tag means first, and its messages say so.
         let shown = if which.contains(':') { "Get" } else { "Head" };
-        let response = self.send(Method::GET, &url, |request| request.header(ACCEPT, accept)).await;
-        let response = response.map_err(|error| error.at_request(shown, &url))?;
+        let mut attempts = self.attempts();
+        let response = loop {
+            let response = self.send(Method::GET, &url, |request| request.header(ACCEPT, accept)).await;
+            match response.and_then(passing) {
+                Ok(response) => break response,
+                Err(error) => attempts.again(error).await.map_err(|error| error.at_request(shown, &url))?,
+            }
+        };
         if response.status().is_success() {
             return Ok(response);
         }
@@ -110,14 +133,35 @@ impl Registry {
         })
     }
 
+    /// As [`Self::blob`], of a layer: where the registry does not have it, from the places that its manifest names.
+    pub(crate) async fn layer(&self, layer: &Descriptor, offset: u64) -> Result<Response, Error> {
+        let refusal = match self.blob(&layer.digest, offset).await {
+            Err(error @ (Error::AccessDenied { .. } | Error::Refused(_))) => error,
+            result => return result,
+        };
+        let places =
+            layer.urls.iter().flatten().filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+        for url in places {
+            // Nobody else gets the registry's credentials.
+            let request = ranged(self.client.get(url), offset);
+            match request.send().await {
+                Ok(response) if response.status().is_success() => return Ok(response),
+                Ok(response) => tracing::info!(url, status = %response.status(), "a foreign layer is not there"),
+                Err(error) => tracing::info!(url, %error, "a foreign layer is not there"),
+            }
+        }
+        Err(refusal)
+    }
+
+    /// For a request that changes nothing: a mirror gets one attempt.
+    pub(crate) fn attempts(&self) -> Attempts {
+        Attempts::new(if self.is_mirror { 1 } else { self.attempts })
+    }
+
     /// The bytes of a blob from `offset` on; the server may ignore the offset and answer 200.
     pub(crate) async fn blob(&self, digest: &Digest, offset: u64) -> Result<Response, Error> {
         let url = self.url(&format!("blobs/{digest}"));
-        let range = |request: RequestBuilder| match offset {
-            0 => request,
-            _ => request.header(RANGE, format!("bytes={offset}-")),
-        };
-        let response = self.send(Method::GET, &url, range).await?;
+        let response = self.send(Method::GET, &url, |request| ranged(request, offset)).await?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -142,7 +186,7 @@ impl Registry {
                 });
             }
             let next = next_page(&url, response.headers());
-            let body = response.bytes().await.map_err(|error| connect_error(&url, &error))?;
+            let body = bounded(response, TAGS_LIMIT).await?;
             let page: Tags = serde_json::from_slice(&body)
                 .map_err(|error| Error::Answer { url: url.clone(), reason: error.to_string() })?;
             tags.extend(page.tags.unwrap_or_default());
@@ -187,6 +231,23 @@ impl Error {
             Self::NoPassword => self.at_request(method, url),
             other => other,
         }
+    }
+}
+
+fn ranged(request: RequestBuilder, offset: u64) -> RequestBuilder {
+    // The bytes as they are kept: a length of something else would be of no use.
+    let request = request.header(ACCEPT_ENCODING, "identity");
+    if offset == 0 { request } else { request.header(RANGE, format!("bytes={offset}-")) }
+}
+
+/// Answers after which the same request may succeed become errors.
+fn passing(response: Response) -> Result<Response, Error> {
+    match response.status() {
+        status if status.is_server_error() => {
+            let from = crate::failure::authority(response.url());
+            Err(Error::Status { status: status.to_string(), from })
+        }
+        _ => Ok(response),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use store::{ChainId, DiffId, Expected, Layer, Lease, Store};
 use types::Digest;
 
-use crate::download::Growing;
+use crate::growing::Growing;
 use crate::{Error, Progress};
 
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -16,7 +16,10 @@ const INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) struct Step {
     pub(crate) blob: Digest,
     pub(crate) size: u64,
-    pub(crate) diff: DiffId,
+    /// What it has to unpack to, where the manifest tells.
+    pub(crate) diff: Option<DiffId>,
+    /// Its identity on the layers below, where that is known beforehand.
+    pub(crate) chain: Option<ChainId>,
     pub(crate) origin: Origin,
 }
 
@@ -30,27 +33,45 @@ pub(crate) enum Origin {
     Download(Growing),
 }
 
-/// Unpacks what is missing. The layers stay under the lease.
-pub(crate) fn unpack(store: &Store, lease: &Lease, steps: &[Step], progress: &dyn Fn(Progress)) -> Result<(), Error> {
+/// Unpacks what is missing; gives the content of all layers, bottom first. They stay under the lease.
+pub(crate) fn unpack(
+    store: &Store,
+    lease: &Lease,
+    steps: &[Step],
+    progress: &dyn Fn(Progress),
+) -> Result<Vec<DiffId>, Error> {
     let mut parent = None;
+    let mut diffs = Vec::new();
     for step in steps {
         let layer = step.blob.short();
-        let chain = match &step.origin {
-            Origin::Present(chain) => *chain,
+        let unpacked = match &step.origin {
+            Origin::Present(chain) => {
+                store.layer(lease, chain).ok_or_else(|| store::Error::NoSuchLayer(chain.to_string()))?
+            }
             Origin::Kept(path) => {
                 let mut file = File::open(path).map_err(|source| Error::write(path, source))?;
                 // The kept blob may be another form of the same content.
-                let expected = Expected { blob: None, diff: Some(step.diff) };
-                store.put_layer(lease, parent, &mut file, &expected).map_err(register)?.chain
+                let expected = Expected { blob: None, diff: step.diff };
+                store.put_layer(lease, parent, &mut file, &expected).map_err(register)?
             }
-            Origin::Download(growing) => put(store, lease, parent, step, growing, progress)?.chain,
+            Origin::Download(growing) => match brought(store, lease, growing, step.chain) {
+                Some(layer) => layer,
+                None => put(store, lease, parent, step, growing, progress)?,
+            },
         };
         if !matches!(step.origin, Origin::Present(_)) {
             progress(Progress::PullComplete { layer });
         }
-        parent = Some(chain);
+        parent = Some(unpacked.chain);
+        diffs.push(unpacked.diff);
     }
-    Ok(())
+    Ok(diffs)
+}
+
+/// Another pull has brought the layer while this one waited for its download.
+fn brought(store: &Store, lease: &Lease, growing: &Growing, chain: Option<ChainId>) -> Option<Layer> {
+    growing.await_begin();
+    store.layer(lease, &chain?)
 }
 
 fn put(
@@ -61,9 +82,8 @@ fn put(
     growing: &Growing,
     progress: &dyn Fn(Progress),
 ) -> Result<Layer, Error> {
-    let follower = growing.follow().map_err(|source| Error::write(growing.path(), source))?;
-    let mut reader = Reporting { inner: follower, step, progress, current: 0, last: None };
-    let expected = Expected { blob: Some(step.blob), diff: Some(step.diff) };
+    let mut reader = Reporting { inner: growing.follow(), step, progress, current: 0, last: None };
+    let expected = Expected { blob: Some(step.blob), diff: step.diff };
     store
         .put_layer_spooled(lease, parent, growing.path(), &mut reader, &expected)
         // What stopped the download says more than what the reader made of it.

@@ -10,7 +10,20 @@ use serde_json::json;
 
 use crate::archive::{Image, sha256};
 
+/// What was asked.
+pub struct Request {
+    /// For example `GET`.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
 /// What to say.
+#[derive(Clone)]
 pub struct Answer {
     /// Status line without the protocol, then headers, separated by `\r\n`.
     pub head: String,
@@ -18,9 +31,13 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Send only the first half, and then a byte from time to time, until the stub is opened.
     pub held: bool,
+    /// Break the connection behind so many bytes of the body.
+    pub cut: Option<usize>,
+    /// Send the body again and again, and no length.
+    pub endless: bool,
 }
 
-type Answers = dyn Fn(&str, &str) -> Option<Answer> + Send + Sync;
+type Answers = dyn Fn(&Request) -> Option<Answer> + Send + Sync;
 
 /// The registry; its threads end with the test's process.
 pub struct Stub {
@@ -34,7 +51,25 @@ pub struct Stub {
 impl Answer {
     /// An answer that comes at once.
     pub fn new(head: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
-        Self { head: head.into(), body: body.into(), held: false }
+        Self { head: head.into(), body: body.into(), held: false, cut: None, endless: false }
+    }
+
+    /// The part of a whole that a request wants: all of it, or what its `Range` names.
+    pub fn ranged(request: &Request, whole: &[u8]) -> Self {
+        let range = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+        let Some((first, _)) = range else { return Self::new("200 OK", whole) };
+        let first: usize = first.parse().expect("a range");
+        let head = format!("206 Partial Content\r\ncontent-range: bytes {first}-{}/{}", whole.len() - 1, whole.len());
+        Self::new(head, &whole[first..])
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -43,6 +78,11 @@ impl Answer {
 impl Stub {
     /// Answers requests by method and path; what has no answer is 404.
     pub fn start(answers: impl Fn(&str, &str) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        Self::serving(move |request| answers(&request.method, &request.path))
+    }
+
+    /// As `start`, for answers that depend on headers or body.
+    pub fn serving(answers: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let stub = Self { address, seen: Arc::default(), open: Arc::default() };
@@ -121,23 +161,31 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, open: &AtomicBool, an
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split(' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    seen.lock().expect("no panic while locked").push(format!("{method} {path}"));
-    let (mut header, mut length) = (String::new(), 0);
+    let mut word = || words.next().unwrap_or_default().to_owned();
+    let mut request = Request { method: word(), path: word(), headers: Vec::new(), body: Vec::new() };
+    let mut header = String::new();
     while reader.read_line(&mut header)? > 2 {
-        if let Some((name, value)) = header.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap_or(0);
+        if let Some((name, value)) = header.split_once(':') {
+            request.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         header.clear();
     }
-    io::copy(&mut reader.by_ref().take(length), &mut io::sink())?;
-    let answer = answers(method, path).unwrap_or_else(|| Answer::new("404 Not Found", Vec::new()));
-    let Answer { head, body, held } = answer;
+    read_body(&mut reader, &mut request)?;
+    seen.lock().expect("no panic while locked").push(format!("{} {}", request.method, request.path));
+    let Answer { head, body, held, cut, endless } =
+        answers(&request).unwrap_or_else(|| Answer::new("404 Not Found", Vec::new()));
+    if endless {
+        write!(stream, "HTTP/1.1 {head}\r\nconnection: close\r\n\r\n")?;
+        loop {
+            stream.write_all(&body)?;
+        }
+    }
     write!(stream, "HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len())?;
-    if method == "HEAD" {
+    if request.method == "HEAD" {
         return Ok(());
+    }
+    if let Some(cut) = cut {
+        return stream.write_all(&body[..cut]);
     }
     let mut sent = if held { body.len() / 2 } else { body.len() };
     stream.write_all(&body[..sent])?;
@@ -149,4 +197,22 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, open: &AtomicBool, an
         sent = next;
     }
     stream.write_all(&body[sent..])
+}
+
+/// A body of a known length, or in chunks.
+fn read_body(reader: &mut impl io::BufRead, request: &mut Request) -> io::Result<()> {
+    if request.header("transfer-encoding") != Some("chunked") {
+        let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+        return reader.take(length).read_to_end(&mut request.body).map(drop);
+    }
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let length = u64::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+        reader.take(length).read_to_end(&mut request.body)?;
+        reader.read_line(&mut line)?;
+        if length == 0 {
+            return Ok(());
+        }
+    }
 }

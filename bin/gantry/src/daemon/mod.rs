@@ -10,6 +10,7 @@ mod build;
 mod descriptors;
 mod file;
 mod fsck;
+mod host_mirrors;
 mod json;
 mod lock;
 mod logging;

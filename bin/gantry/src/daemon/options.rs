@@ -14,9 +14,9 @@ use store::DriverChoice;
 use super::Called;
 use super::file::{self, FileSettings};
 use super::merged::{self, Merged};
-use super::network_options;
 use super::remap::{self, RemapChoice};
 use super::values::{self, Host};
+use super::{host_mirrors, network_options};
 
 /// Settings of one daemon.
 #[derive(Clone, Debug)]
@@ -267,6 +267,7 @@ fn live(merged: &Merged) -> anyhow::Result<LiveConfig> {
         labels,
         insecure_registries: merged.all("insecure-registries", values::insecure_registry)?,
         registry_mirrors: merged.all("registry-mirrors", values::mirror)?,
+        host_mirrors: host_mirrors::of(merged)?,
         nondistributable_artifacts: merged.list("allow-nondistributable-artifacts").to_vec(),
         max_concurrent_downloads: match count("max-concurrent-downloads", "max concurrent downloads", 0, 3)? {
             0 => default.max_concurrent_downloads,

@@ -383,6 +383,8 @@ pub(super) static SETTINGS: &[Setting] = &[
     file_only("features", Honoured),
     file_only("host-gateway-ip", Honoured),
     file_only("min-api-version", Only(&["", "1.24"], "the API is spoken from version 1.24 on")),
+    // Not one of Docker's.
+    file_only("registry-host-mirrors", Honoured),
 ];
 
 /// The flags, as the parser wants them.

@@ -24,10 +24,13 @@ impl Engine {
         Arc::new(Registries {
             insecure: live.insecure_registries.clone(),
             mirrors: live.registry_mirrors.clone(),
+            host_mirrors: live.host_mirrors.clone(),
+            health: Arc::clone(&self.mirror_health),
             certificates: CERTIFICATES.iter().map(PathBuf::from).collect(),
             downloads: count(live.max_concurrent_downloads),
             uploads: count(live.max_concurrent_uploads),
             attempts: live.max_download_attempts,
+            patience: Registries::default().patience,
             proxies: Proxies {
                 http: proxies.http.clone(),
                 https: proxies.https.clone(),

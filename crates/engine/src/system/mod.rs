@@ -2,6 +2,7 @@
 
 mod observe;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -81,6 +82,8 @@ pub struct SystemInfo {
     pub insecure_registries: Vec<String>,
     /// Asked before Docker Hub.
     pub registry_mirrors: Vec<String>,
+    /// Asked before other registries, by their names.
+    pub host_mirrors: BTreeMap<String, Vec<String>>,
     /// Whether containers outlive the daemon.
     pub live_restore: bool,
     /// OCI runtime of containers that name none.
@@ -164,6 +167,7 @@ impl Engine {
             labels: live.labels.clone(),
             insecure_registries: live.insecure_registries.clone(),
             registry_mirrors: live.registry_mirrors.clone(),
+            host_mirrors: live.host_mirrors.clone(),
             live_restore: live.live_restore,
             default_runtime: live.default_runtime.clone(),
             proxies: config.proxies.clone(),

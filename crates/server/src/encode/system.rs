@@ -109,7 +109,7 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
 /// What the settings of the daemon say.
 fn configured(info: &SystemInfo) -> Info {
     Info {
-        registry_config: registry_config(&info.insecure_registries, &info.registry_mirrors),
+        registry_config: registry_config(info),
         default_runtime: info.default_runtime.clone(),
         live_restore_enabled: info.live_restore,
         security_options: security_options(info),
@@ -182,19 +182,23 @@ fn plugins() -> Plugins {
     }
 }
 
-fn registry_config(insecure: &[String], mirrors: &[String]) -> RegistryConfig {
+fn registry_config(info: &SystemInfo) -> RegistryConfig {
     let (mut cidrs, mut hosts) = (vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()], Vec::new());
-    for registry in insecure {
+    for registry in &info.insecure_registries {
         if registry.contains('/') { cidrs.push(registry.clone()) } else { hosts.push(registry.clone()) }
     }
-    let index = |name: &str, secure, official| {
-        (name.to_owned(), Index { name: name.to_owned(), mirrors: Vec::new(), secure, official })
+    let index = |name: &str, secure, official, mirrors: &[String]| {
+        (name.to_owned(), Index { name: name.to_owned(), mirrors: mirrors.to_vec(), secure, official })
     };
-    let mut configs: BTreeMap<String, Index> = hosts.iter().map(|host| index(host, false, false)).collect();
-    let (name, mut hub) = index("docker.io", true, true);
-    hub.mirrors = mirrors.to_vec();
-    configs.insert(name, hub);
-    RegistryConfig { insecure_registry_cidrs: cidrs, index_configs: configs, mirrors: mirrors.to_vec() }
+    let mut configs: BTreeMap<String, Index> = hosts.iter().map(|host| index(host, false, false, &[])).collect();
+    for (host, mirrors) in &info.host_mirrors {
+        let (name, entry) = index(host, !configs.contains_key(host), false, mirrors);
+        configs.insert(name, entry);
+    }
+    let mut of_hub = info.registry_mirrors.clone();
+    of_hub.extend(info.host_mirrors.get("docker.io").into_iter().flatten().cloned());
+    configs.extend([index("docker.io", true, true, &of_hub)]);
+    RegistryConfig { insecure_registry_cidrs: cidrs, index_configs: configs, mirrors: of_hub }
 }
 
 fn runtimes(features: &str, version: ApiVersion) -> BTreeMap<String, Runtime> {
