@@ -223,6 +223,9 @@ pub enum ArchiveProblem {
     /// An owner that a container with mapped users does not have.
     #[error("Container ID {0} cannot be mapped to a host ID")]
     Unmapped(u32),
+    /// A whiteout that names nothing that could be hidden.
+    #[error("invalid archive: {} hides no name", .0.display())]
+    Whiteout(PathBuf),
     /// Not a tar, or it ends in the middle.
     #[error("{0}")]
     Malformed(String),

@@ -286,7 +286,7 @@ fn fill(field: &mut [u8; NAME], value: &[u8]) {
 }
 
 /// The error of a file that would hide another one once it is in a layer.
-fn reserved(shown: &[u8]) -> Error {
+pub(crate) fn reserved(shown: &[u8]) -> Error {
     let name = String::from_utf8_lossy(shown).into_owned();
     Error::Archive(ArchiveProblem::Malformed(format!("{name}: names that begin with .wh. mean removal in a layer")))
 }

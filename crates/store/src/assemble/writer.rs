@@ -11,9 +11,10 @@ use tar::EntryType;
 
 use super::sources::Found;
 use crate::files::resolve;
-use crate::pack::{Content, Packer};
+use crate::pack::{Content, Packer, reserved};
 use crate::stream::{Exactly, decompress_any, drain, lacks_padding, stream_error};
 use crate::unpack::clean_name;
+use crate::unpack::guard::{Guard, xattr};
 use crate::{Error, Result};
 
 /// What a new file or directory has beside its content.
@@ -91,7 +92,7 @@ impl<'a> LayerWriter<'a> {
     pub fn archive(&mut self, root: BorrowedFd<'_>, path: &Path, reader: &mut dyn Read) -> Result<()> {
         let (_, mut plain) = decompress_any(reader)?;
         let mut places = Places { root, base: path, made: HashSet::new(), known: HashMap::new() };
-        let mut archive = tar::Archive::new(&mut plain);
+        let mut archive = tar::Archive::new(Guard::new(&mut plain));
         for entry in archive.entries().map_err(stream_error)? {
             match entry {
                 Err(error) if lacks_padding(&error) => break,
@@ -106,18 +107,25 @@ impl<'a> LayerWriter<'a> {
         if kind == EntryType::XGlobalHeader {
             return Ok(());
         }
-        let own = clean_name(&entry.path_bytes())?;
+        let mut own = clean_name(&entry.path_bytes())?;
         let is_directory = kind == EntryType::Directory || entry.path_bytes().ends_with(b"/");
         let mut records = Vec::new();
         if let Some(extensions) = entry.pax_extensions().map_err(stream_error)? {
             for extension in extensions {
                 let extension = extension.map_err(stream_error)?;
-                if let Ok(key) = extension.key()
-                    && key.starts_with("SCHILY.xattr.")
-                {
+                let Ok(key) = extension.key() else { continue };
+                if key == "GNU.sparse.name" {
+                    // The entry's own name is made up.
+                    own = clean_name(extension.value_bytes())?;
+                } else if let Some((name, value)) = xattr(extension.key_bytes(), extension.value_bytes()) {
+                    records.push((format!("SCHILY.xattr.{}", String::from_utf8_lossy(&name)), value));
+                } else if key.starts_with("GNU.sparse.") {
                     records.push((key.to_owned(), extension.value_bytes().to_owned()));
                 }
             }
+        }
+        if own.components().any(|part| part.as_os_str().as_bytes().starts_with(b".wh.")) {
+            return Err(reserved(own.as_os_str().as_bytes()));
         }
         let mut header = entry.header().clone();
         let mut fresh = header_of(&mut header).map_err(stream_error)?;
@@ -175,7 +183,7 @@ impl Places<'_> {
 #[must_use]
 pub fn is_archive(file: &mut dyn Read) -> bool {
     let Ok((_, plain)) = decompress_any(file) else { return false };
-    let mut archive = tar::Archive::new(plain);
+    let mut archive = tar::Archive::new(Guard::new(plain));
     let Ok(mut entries) = archive.entries() else { return false };
     matches!(entries.next(), Some(Ok(_)))
 }

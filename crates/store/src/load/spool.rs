@@ -38,7 +38,7 @@ impl Spool {
     pub(super) fn fill(directory: Scratch, reader: &mut dyn Read) -> Result<Self> {
         let mut spool = Self { directory, members: HashMap::new() };
         let mut buffer = vec![0; 256 * 1024];
-        let mut archive = tar::Archive::new(reader);
+        let mut archive = tar::Archive::new(crate::unpack::guard::Guard::new(reader));
         for (number, entry) in archive.entries().map_err(stream_error)?.enumerate() {
             let mut entry = entry.map_err(stream_error)?;
             let name = normalize(&entry.path_bytes(), Path::new(""));

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
+use super::sparse::Sparse;
 use crate::Result;
 use crate::stream::stream_error;
 
@@ -20,6 +21,8 @@ pub(super) struct Attributes {
     pub(super) gid: u32,
     pub(super) modified: Timespec,
     pub(super) xattrs: Vec<(CString, Vec<u8>)>,
+    /// What PAX records say about holes.
+    pub(super) sparse: Option<Sparse>,
 }
 
 impl Attributes {
@@ -34,6 +37,7 @@ impl Attributes {
             gid: id(number(&old.gid, header.gid())?)?,
             modified: Timespec { tv_sec: number(&old.mtime, header.mtime())?.cast_signed(), tv_nsec: 0 },
             xattrs: Vec::new(),
+            sparse: None,
         };
         let Some(records) = entry.pax_extensions().map_err(stream_error)? else { return Ok(attributes) };
         for record in records {
@@ -43,10 +47,12 @@ impl Attributes {
                 if let Some(time) = std::str::from_utf8(value).ok().and_then(parse_time) {
                     attributes.modified = time;
                 }
-            } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+            } else if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                attributes.sparse.get_or_insert_default().record(key, value)?;
+            } else if let Some((name, value)) = super::guard::xattr(key, value) {
                 // Overlay's own attributes from an archive would redirect look-ups in the layers below.
                 if !name.starts_with(b"trusted.overlay.") && !name.starts_with(b"user.overlay.") {
-                    attributes.xattrs.extend(CString::new(name).ok().map(|name| (name, value.to_vec())));
+                    attributes.xattrs.extend(CString::new(name).ok().map(|name| (name, value)));
                 }
             }
         }
@@ -56,7 +62,7 @@ impl Attributes {
     /// What a directory that no entry describes gets.
     pub(super) fn implied(lower: Option<Stat>) -> Self {
         let (mode, uid, gid) = lower.map_or((0o755, 0, 0), |stat| (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid));
-        Self { mode, uid, gid, modified: Timespec { tv_sec: 0, tv_nsec: 0 }, xattrs: Vec::new() }
+        Self { mode, uid, gid, modified: Timespec { tv_sec: 0, tv_nsec: 0 }, xattrs: Vec::new(), sparse: None }
     }
 
     /// Applies everything but the times to `name` in `parent`, or to `parent` itself when `name` is empty.

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use tar::EntryType;
 
 use super::attributes::{Attributes, set_times, set_xattr};
+use super::limits::SPARSE;
 use super::live::{busy, check_mount};
 use super::name::{Mark, clean, mark};
 use super::parents::{OPAQUE, make_directory, split};
@@ -26,8 +27,11 @@ impl Unpacker<'_> {
         if kind == EntryType::XGlobalHeader {
             return Ok(());
         }
-        let path = clean(&entry.path_bytes())?;
+        let mut path = clean(&entry.path_bytes())?;
         let mut attributes = Attributes::read(&mut entry)?;
+        if let Some(name) = attributes.sparse.as_ref().and_then(|sparse| sparse.name.as_deref()) {
+            path = clean(name)?;
+        }
         if path.as_os_str().is_empty() {
             return self.root_directory(kind, &attributes);
         }
@@ -40,6 +44,7 @@ impl Unpacker<'_> {
             match mark(name) {
                 Mark::None => {}
                 Mark::Foreign => return Ok(()),
+                Mark::Nothing => return Err(Error::Archive(ArchiveProblem::Whiteout(inside(&path)))),
                 Mark::Whiteout(hidden) => return self.whiteout(parent, hidden),
                 Mark::Opaque => return self.opaque(parent),
             }
@@ -105,10 +110,19 @@ impl Unpacker<'_> {
         let (file, replaced) = made.map_err(failed.clone()("open"))?;
         self.forget_parent_when(replaced);
         let mut file = File::from(file);
-        let size = entry.size();
-        let content = &mut Exactly::new(entry, size);
-        copy(content, &mut file, &mut self.buffer, sparse, &inside(&parent.join(name)))?;
-        self.size += size;
+        let (stored, path) = (entry.size(), inside(&parent.join(name)));
+        if self.live.is_none() && !sparse {
+            self.room.take(&self.root, &path, stored)?;
+        }
+        let content = &mut Exactly::new(entry, stored);
+        let size = match attributes.sparse.clone() {
+            Some(holes) => holes.write(content, stored, &mut file, &path)?,
+            None if sparse && stored > SPARSE && self.live.is_none() => {
+                return Err(Error::Archive(ArchiveProblem::Malformed(format!("{}: too large", path.display()))));
+            }
+            None => copy(content, &mut file, &mut self.buffer, sparse, &path).map(|()| stored)?,
+        };
+        self.size = self.size.saturating_add(size);
         attributes.apply(&file, c"", FileType::RegularFile).map_err(failed.clone()("chmod"))?;
         set_times(&file, c"", attributes.modified, AtFlags::empty()).map_err(failed("lchtimes"))
     }

@@ -7,9 +7,12 @@
 
 mod attributes;
 mod entry;
+pub(crate) mod guard;
+mod limits;
 mod live;
 mod name;
 mod parents;
+mod sparse;
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -90,6 +93,7 @@ struct Unpacker<'a> {
     directories: Vec<(PathBuf, Timespec)>,
     /// Paths of this archive, kept only when whiteouts are applied: they spare what came with them.
     made: HashSet<PathBuf>,
+    room: limits::Room,
     size: u64,
     buffer: Vec<u8>,
 }
@@ -103,13 +107,14 @@ impl<'a> Unpacker<'a> {
             parent: None,
             directories: Vec::new(),
             made: HashSet::new(),
+            room: limits::Room::default(),
             size: 0,
             buffer: vec![0; 128 * 1024],
         }
     }
 
     fn all(mut self, reader: &mut dyn Read) -> Result<u64> {
-        let mut archive = tar::Archive::new(reader);
+        let mut archive = tar::Archive::new(guard::Guard::new(reader));
         for entry in archive.entries().map_err(stream_error)? {
             match entry {
                 // The content of the last entry was read to its end.

@@ -43,6 +43,8 @@ pub(super) enum Mark<'a> {
     Opaque,
     /// Bookkeeping of a union file system, of no use to others.
     Foreign,
+    /// A whiteout of no name, or of the directory itself or the one above: taken by its word, it would remove these.
+    Nothing,
 }
 
 pub(super) fn mark(file_name: &OsStr) -> Mark<'_> {
@@ -50,7 +52,7 @@ pub(super) fn mark(file_name: &OsStr) -> Mark<'_> {
         None => Mark::None,
         Some(b".wh..opq") => Mark::Opaque,
         Some(rest) if rest.starts_with(b".wh.") => Mark::Foreign,
-        Some(b"" | b"." | b"..") => Mark::Foreign,
+        Some(b"" | b"." | b"..") => Mark::Nothing,
         Some(rest) => Mark::Whiteout(OsStr::from_bytes(rest)),
     }
 }
@@ -78,8 +80,9 @@ mod tests {
         assert_eq!(mark(OsStr::new("a")), Mark::None);
         assert_eq!(mark(OsStr::new(".wh.a")), Mark::Whiteout(OsStr::new("a")));
         assert_eq!(mark(OsStr::new(".wh..wh..opq")), Mark::Opaque);
-        for name in [".wh..wh.plnk", ".wh.", ".wh..", ".wh..."] {
-            assert_eq!(mark(OsStr::new(name)), Mark::Foreign, "{name}");
+        assert_eq!(mark(OsStr::new(".wh..wh.plnk")), Mark::Foreign);
+        for name in [".wh.", ".wh..", ".wh..."] {
+            assert_eq!(mark(OsStr::new(name)), Mark::Nothing, "{name}");
         }
     }
 }
