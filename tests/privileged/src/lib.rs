@@ -11,6 +11,7 @@
 //! | `archive`  | writer of docker-archive tars: the fixture and the broken images |
 //! | `building` | images built by the classic builder                           |
 //! | `fixtures` | the images built from Debian's packages, cached by recipe        |
+//! | `images`   | small images: imported, loaded, looked at                      |
 //! | `daemon`   | an engine under test: start, kill, restart, clean up             |
 //! | `load`     | many containers and many clients at once                         |
 //! | `options`  | which engine is started, and how                                |
@@ -39,6 +40,7 @@ pub mod foreign;
 pub mod host;
 pub mod http;
 pub mod hub;
+pub mod images;
 pub mod load;
 pub mod options;
 pub mod registry;

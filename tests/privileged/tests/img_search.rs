@@ -104,3 +104,39 @@ fn img_12_search_lists_an_own_registry() {
         client.run(&["search", "--filter", "stars=x", "any"]).exits(1).says("invalid filter 'stars=x'");
     }
 }
+
+#[test]
+fn img_12_search_lists_tags() {
+    let daemon = Daemon::shared();
+    if daemon.is_reference() {
+        return skip("Docker does not search tags");
+    }
+    let Some(registry) = Registry::start() else { return skip("docker-registry is not installed") };
+    for tag in ["12", "12.1", "13", "latest"] {
+        registry.put(&Fixture::Busybox.archive().unwrap(), &format!("team/tagged:{tag}"));
+    }
+    let name = registry.reference("team/tagged");
+    for client in daemon.clients() {
+        // Sorted by stars, of which tags have none.
+        let found = |term: &str| {
+            let run = client.run(&["search", "--format", "{{.Name}}", term]);
+            let mut lines: Vec<&str> = run.ok().lines().collect();
+            lines.sort_unstable();
+            lines.join("\n")
+        };
+        assert_eq!(found(&format!("{name}:12*")), format!("{name}:12\n{name}:12.1"));
+        assert_eq!(found(&format!("{name}:1?")), format!("{name}:12\n{name}:13"));
+        assert_eq!(found(&format!("{name}:nothing")), "");
+        client.run(&["search", &format!("{name}:[")]).exits(1).says("syntax error in the pattern for tags");
+        client.run(&["search", &registry.reference("nosuch:*")]).exits(1).says("repository");
+    }
+    let client = daemon.clients().pop().unwrap();
+    let table = client.run(&["search", "--list-tags", &name]);
+    let words: Vec<Vec<&str>> = table.exits(0).stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(words[0], ["NAME", "TAG"], "{table}");
+    assert_eq!(words[1..].iter().map(|row| row[1]).collect::<Vec<_>>(), ["12", "12.1", "13", "latest"], "{table}");
+    assert!(words[1..].iter().all(|row| row[0] == name), "{table}");
+    let limited =
+        client.run(&["search", "--list-tags", "--limit", "1", "--format", "{{.Tag}}", &format!("{name}:12*")]);
+    assert_eq!(limited.ok(), "12");
+}

@@ -1,6 +1,8 @@
 //! The filters of `images`.
 
 use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
 use regex_lite::Regex;
 use types::Reference;
 
@@ -45,7 +47,9 @@ impl ImageFilter {
             match key.as_str() {
                 "dangling" => parsed.dangling = Some(truth("dangling", value)?),
                 "label" => parsed.labels.push(label(value)),
-                "reference" => parsed.references.push(pattern(value).ok_or_else(|| bad("reference", value))?),
+                "reference" => {
+                    parsed.references.push(pattern(value).ok_or_else(|| InvalidFilter::Pattern(value.clone()))?)
+                }
                 "before" => parsed.before = earlier(parsed.before, created(value)?),
                 "until" => {
                     let until = point_in_time(value, now).ok_or_else(|| bad("until", value))?;
@@ -83,8 +87,8 @@ fn reference_matches(wanted: &Regex, name: &Reference) -> bool {
     wanted.is_match(&name.familiar()) || wanted.is_match(&name.familiar_name())
 }
 
-/// Go's `path.Match`: `*` and `?` stop at slashes, `[…]` is a class, `\` escapes. `None` for what is no pattern.
-fn pattern(pattern: &str) -> Option<Regex> {
+/// A shell pattern as Go's `path.Match` reads it: `*` and `?` stop at slashes, `[…]` is a class, `\` escapes. `None` for what is no pattern.
+pub(crate) fn pattern(pattern: &str) -> Option<Regex> {
     let mut regex = String::with_capacity(pattern.len() + 8);
     regex.push('^');
     let mut chars = pattern.chars();
@@ -101,13 +105,18 @@ fn pattern(pattern: &str) -> Option<Regex> {
     Regex::new(&regex).ok()
 }
 
-/// A Unix time in seconds, an RFC 3339 date, or a Go duration back from `now`.
+/// A Unix time in seconds, an RFC 3339 time or date, or a Go duration back from `now`.
 pub(super) fn point_in_time(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Ok(seconds) = text.parse::<i64>() {
         return Timestamp::from_second(seconds).ok();
     }
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Some(moment);
+    }
+    // As Docker reads it: a day or a time without a zone is this machine's.
+    let local = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)));
+    if let Ok(local) = local {
+        return Some(local.to_zoned(TimeZone::system()).ok()?.timestamp());
     }
     now.checked_sub(types::parse_go_duration(text).ok()?).ok()
 }
@@ -139,6 +148,8 @@ mod tests {
             ("since", "5000", false),
             ("until", "1h", true),
             ("until", "2h", false),
+            ("until", "1970-02-01", true),
+            ("until", "1969-12-01T00:00:00", false),
         ] {
             let filters = [(key.to_owned(), vec![value.to_owned()])].into();
             let filter = ImageFilter::parse(&filters, now, created).expect("valid");

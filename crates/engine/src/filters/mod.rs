@@ -11,6 +11,7 @@ use types::{ErrorKind, Kind};
 
 pub use containers::{ContainerFilter, Lookup};
 pub use events::EventFilter;
+pub(crate) use images::pattern;
 pub use images::{ImageCandidate, ImageFilter};
 pub(crate) use prune::PruneFilter;
 
@@ -31,6 +32,12 @@ pub enum InvalidFilter {
         /// The value.
         value: String,
     },
+    /// A name's pattern that is none.
+    #[error("invalid filter 'reference={0}': syntax error in pattern")]
+    Pattern(String),
+    /// A pattern for the tags of a search that is none.
+    #[error("invalid search term '{0}': syntax error in the pattern for tags")]
+    Tag(String),
     /// A health that containers do not have.
     #[error("unrecognized filter value for health: {0}")]
     Health(String),

@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use regex_lite::Regex;
 use transfer::{Credentials, Found, Proxies, Registries, RemoteImage};
 use types::Reference;
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::filters::{Filters, InvalidFilter, bad, check_keys, truth};
+use crate::filters::{Filters, InvalidFilter, bad, check_keys, pattern, truth};
 
 /// Where certificates for registries are, Docker's place and our own.
 const CERTIFICATES: [&str; 2] = ["/etc/docker/certs.d", "/etc/gantry/certs.d"];
+/// Results of a search that names no number.
+const SEARCH_LIMIT: usize = 25;
 /// The filters of `search`.
 const SEARCH_KEYS: [&str; 3] = ["is-automated", "is-official", "stars"];
 
@@ -59,20 +62,68 @@ impl Engine {
         Ok(transfer::inspect(reference, credentials, &self.registries()).await?)
     }
 
-    /// Searches the hub, its mirrors, or the registry that the term begins with.
+    /// Searches the hub, its mirrors, or the registry that the term begins with. A term with a pattern for tags, as in
+    /// `debian:12*`, finds these tags of that repository; without a limit all of them.
     ///
     /// # Errors
-    /// `InvalidParameter` for a filter that means nothing, or that nothing answers.
+    /// `InvalidParameter` for a filter or pattern that means nothing, or that nothing answers.
     pub async fn registry_search(
         &self,
         term: &str,
-        limit: usize,
+        limit: Option<usize>,
         filters: &Filters,
         credentials: Option<&Credentials>,
     ) -> Result<Vec<Found>, Error> {
         let filter = SearchFilter::parse(filters)?;
-        let found = transfer::search(term, limit, credentials, &self.registries()).await?;
+        let registries = self.registries();
+        let found = match repository_and_pattern(term)? {
+            None => transfer::search(term, limit.unwrap_or(SEARCH_LIMIT), credentials, &registries).await?,
+            Some((repository, tag)) => {
+                let mut tags = transfer::tags(&repository, credentials, &registries).await?;
+                // Registries have no order that would mean something.
+                tags.sort_by_cached_key(|tag| numbers_apart(tag));
+                let found = tags.iter().filter(|name| tag.is_match(name)).take(limit.unwrap_or(usize::MAX));
+                found.map(|tag| found_tag(&repository, tag)).collect()
+            }
+        };
         Ok(found.into_iter().filter(|found| filter.matches(found)).collect())
+    }
+}
+
+/// A term that names a repository and a pattern for its tags.
+fn repository_and_pattern(term: &str) -> Result<Option<(Reference, Regex)>, InvalidFilter> {
+    let Some((name, tag)) = term.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) else { return Ok(None) };
+    let Ok(repository) = name.parse::<Reference>() else { return Ok(None) };
+    let tag = pattern(tag).ok_or_else(|| InvalidFilter::Tag(term.to_owned()))?;
+    Ok(Some((repository, tag)))
+}
+
+/// A key by which `12.9` comes before `12.10`: a text's runs of digits count as numbers.
+fn numbers_apart(text: &str) -> Vec<(String, u64)> {
+    let mut parts = vec![(String::new(), 0u64)];
+    let mut digits = false;
+    for c in text.chars() {
+        let last = parts.len() - 1;
+        match c.to_digit(10) {
+            Some(digit) => {
+                parts[last].1 = parts[last].1.saturating_mul(10).saturating_add(digit.into());
+                digits = true;
+            }
+            None if digits => {
+                parts.push((c.to_string(), 0));
+                digits = false;
+            }
+            None => parts[last].0.push(c),
+        }
+    }
+    parts
+}
+
+fn found_tag(repository: &Reference, tag: &str) -> Found {
+    Found {
+        name: format!("{}:{tag}", repository.familiar_name()),
+        is_official: repository.domain() == "docker.io" && repository.path().starts_with("library/"),
+        ..Found::default()
     }
 }
 
@@ -112,6 +163,22 @@ impl SearchFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_term_may_name_tags() {
+        let tags = |term: &str| repository_and_pattern(term).map(|found| found.map(|(name, _)| name.familiar_name()));
+        assert_eq!(tags("debian:12*"), Ok(Some("debian".to_owned())));
+        assert_eq!(tags("127.0.0.1:5000/a/b:*"), Ok(Some("127.0.0.1:5000/a/b".to_owned())));
+        assert_eq!((tags("debian"), tags("127.0.0.1:5000/a"), tags("A b:c")), (Ok(None), Ok(None), Ok(None)));
+        assert!(tags("debian:[").is_err());
+    }
+
+    #[test]
+    fn tags_are_sorted_by_their_numbers() {
+        let mut tags = ["latest", "12.10", "9", "12.9", "12", "12.9-slim", "12-slim"];
+        tags.sort_by_cached_key(|tag| numbers_apart(tag));
+        assert_eq!(tags, ["9", "12", "12-slim", "12.9", "12.9-slim", "12.10", "latest"]);
+    }
 
     #[test]
     fn search_results_are_chosen() {

@@ -11,8 +11,7 @@ use crate::failure::Failure;
 use crate::respond::{self, Outcome};
 use crate::{decode, encode};
 
-/// Results of a search that names no number, and the most it may ask for.
-const SEARCH_LIMIT: i64 = 25;
+/// The most results that a search may ask for.
 const SEARCH_MOST: i64 = 100;
 
 /// The header with credentials for the registry of the request.
@@ -39,14 +38,14 @@ pub(crate) async fn distribution(call: Call) -> Outcome {
 }
 
 pub(crate) async fn search(call: Call) -> Outcome {
-    let limit = call.query.number("limit")?.unwrap_or(SEARCH_LIMIT);
-    if !(1..=SEARCH_MOST).contains(&limit) {
+    let limit = call.query.number("limit")?;
+    if let Some(limit) = limit.filter(|limit| !(1..=SEARCH_MOST).contains(limit)) {
         return Err(Failure::invalid(format!("limit {limit} is outside the range of [1, {SEARCH_MOST}]")));
     }
     let filters = decode::filters(call.query.text("filters"))?;
     let credentials = decode::registry_auth(call.header(REGISTRY_AUTH));
     let term = call.query.text("term").unwrap_or_default();
-    let limit = usize::try_from(limit).unwrap_or_default();
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
     let found = call.engine.registry_search(term, limit, &filters, credentials.as_ref()).await?;
     let mut items: Vec<_> = found.into_iter().map(encode::found).collect();
     if call.since(44) {
