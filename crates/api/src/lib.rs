@@ -8,6 +8,7 @@
 #[macro_use]
 mod wire;
 
+pub mod beyond;
 pub mod container;
 pub mod disk_usage;
 pub mod error;

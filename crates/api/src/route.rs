@@ -71,6 +71,10 @@ pub enum Operation {
     Fsck,
     /// Our own: what takes space below the data root.
     Usage,
+    /// Beyond Docker: which layers are here.
+    LayersPresent,
+    /// Beyond Docker: what distinguishes two images.
+    ImageDiff,
     Auth,
     VolumeList,
     VolumeCreate,
@@ -188,8 +192,12 @@ pub const ROUTES: &[Route] = &[
     since(31, Post, "/session",                  O::Unsupported),
     since(39, Post, "/grpc",                     O::Unsupported),
     since(25, Get,  "/system/df",                O::DiskUsage),
+
+    // Beyond Docker: under a word of our own, which no later version of its API can mean.
     row(Post,   "/gantry/fsck",                  O::Fsck),
     row(Get,    "/gantry/usage",                 O::Usage),
+    row(Post,   "/gantry/layers/present",        O::LayersPresent),
+    row(Get,    "/gantry/images/diff",           O::ImageDiff),
 
     row(Get,    "/volumes",                      O::VolumeList),
     row(Post,   "/volumes/create",               O::VolumeCreate),

@@ -15,6 +15,9 @@ use crate::{Environment, Failure, Hooks};
 /// The socket of a daemon with default settings.
 pub const DEFAULT_SOCKET: &str = "/run/gantry/gantry.sock";
 
+/// How we call ourselves to engines.
+const AGENT: &str = concat!("Gantry-Client/", env!("CARGO_PKG_VERSION"), " (linux)");
+
 /// One invocation.
 pub struct Context<'a> {
     /// The name that texts call the program by: `docker` when invoked as that, else `gantry`.
@@ -79,14 +82,19 @@ impl<'a> Context<'a> {
             }
         };
         let pinned = self.environment.filled("DOCKER_API_VERSION").and_then(|text| text.parse::<ApiVersion>().ok());
-        let agent = concat!("Gantry-Client/", env!("CARGO_PKG_VERSION"), " (linux)");
         Ok(self.client.get_or_init(|| {
-            let client = Client::new(host, pinned, agent);
+            let client = Client::new(host, pinned, AGENT);
             match tls {
                 Some(tls) => client.with_tls(tls),
                 None => client,
             }
         }))
+    }
+
+    /// A client of another engine than the chosen one.
+    #[must_use]
+    pub fn client_of(&self, host: Host) -> Client {
+        Client::new(host, None, AGENT)
     }
 
     /// Runs a future to its end on this thread.

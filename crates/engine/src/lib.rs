@@ -67,8 +67,8 @@ pub use exec::{AttachStream, ExecStart};
 pub use filters::{EventFilter, Filters, InvalidFilter};
 pub use fsck::fsck_offline;
 pub use images::{
-    ChannelReader, Commit, DescribedManifest, HistoryEntry, ImageDetails, ImageProgress, ImageQuery, ListedImage,
-    apply_changes,
+    ChannelReader, Commit, ConfigDifference, DescribedManifest, HistoryEntry, ImageComparison, ImageDetails,
+    ImageProgress, ImageQuery, ListedImage, SaveImages, apply_changes,
 };
 pub use lifecycle::{RemoveContainer, StopOptions, WaitCondition};
 pub use log::{DRIVERS as LOG_DRIVERS, check_defaults as check_log_defaults};

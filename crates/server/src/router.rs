@@ -14,8 +14,8 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers::{
-    archive, attach, build, commit, containers, disk_usage, exec, fsck, images, networks, plugins, prune, registry,
-    stats, system, volumes,
+    archive, attach, beyond, build, commit, containers, disk_usage, exec, fsck, images, networks, plugins, prune,
+    registry, stats, system, volumes,
 };
 use crate::path;
 use crate::peer::Peer;
@@ -127,6 +127,8 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::ImageSearch      => Box::pin(registry::search(call)),
         O::Distribution     => Box::pin(registry::distribution(call)),
         O::Auth             => Box::pin(registry::auth(call)),
+        O::ImageDiff        => Box::pin(beyond::image_diff(call)),
+        O::LayersPresent    => Box::pin(beyond::layers_present(call)),
         O::VolumeList       => Box::pin(volumes::list(call)),
         O::VolumeCreate     => Box::pin(volumes::create(call)),
         O::VolumeInspect    => Box::pin(volumes::inspect(call)),

@@ -136,16 +136,16 @@ fn tree_changes(new: &Path, old: &Path, relative: &Path, found: &mut BTreeMap<Pa
     Ok(())
 }
 
-fn differs(now: &fs::Metadata, then: &fs::Metadata) -> bool {
+pub(crate) fn differs(now: &fs::Metadata, then: &fs::Metadata) -> bool {
     let key = |m: &fs::Metadata| (m.mode(), m.uid(), m.gid(), m.rdev(), m.mtime(), m.mtime_nsec());
     key(now) != key(then) || (!now.is_dir() && now.len() != then.len())
 }
 
-fn is_whiteout(metadata: &fs::Metadata) -> bool {
+pub(crate) fn is_whiteout(metadata: &fs::Metadata) -> bool {
     metadata.file_type().is_char_device() && metadata.rdev() == 0
 }
 
-fn is_opaque(directory: &Path) -> bool {
+pub(crate) fn is_opaque(directory: &Path) -> bool {
     let mut value = [0u8; 1];
     matches!(rustix::fs::lgetxattr(directory, c"trusted.overlay.opaque", &mut value[..]), Ok(1) | Err(Errno::RANGE))
         && matches!(value[0], b'y' | b'x')

@@ -197,6 +197,17 @@ pub enum ArchiveProblem {
     /// The manifest names a member that is not there.
     #[error("invalid archive: {0} is missing")]
     Missing(String),
+    /// A layer that the archive left out on purpose is not here.
+    #[error(
+        "invalid archive: {layer} is missing: it holds only what is new since {}, which must be loaded first",
+        .since.join(", ")
+    )]
+    Base {
+        /// The member.
+        layer: String,
+        /// The images that the archive was saved relative to.
+        since: Vec<String>,
+    },
     /// An entry leads out of the root.
     #[error("invalid archive: {0:?} is outside of the root")]
     Escape(String),

@@ -57,6 +57,12 @@ impl Store {
         }
     }
 
+    /// The image that has this very name, which has a tag or a digest.
+    #[must_use]
+    pub fn named_image(&self, reference: &Reference) -> Option<ImageId> {
+        self.0.state().names.image(reference)
+    }
+
     /// The names of a repository, each with its image: those with a tag, then those with a digest.
     #[must_use]
     pub fn repository(&self, repository: &Reference) -> Vec<(Reference, ImageId)> {

@@ -16,7 +16,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use types::{Digest, Reference};
 
-use crate::{BlobInfo, Error, Image, ImageId, ImageManifest, Result, Store};
+use crate::{BlobInfo, ChainId, Error, Image, ImageId, ImageManifest, Result, Store};
+
+/// What an archive leaves out.
+#[derive(Clone, Debug, Default)]
+pub struct SaveOptions {
+    /// Layers that whoever loads the archive has: they, and what is below them, are left out.
+    pub without: BTreeSet<ChainId>,
+    /// The images that these layers are of, as a user named them: a load that misses one tells them.
+    pub since: Vec<String>,
+}
 
 /// What an archive collects while images are added to it.
 #[derive(Default)]
@@ -34,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoSuchImage`] or a failure to write.
-    pub fn save(&self, names: &[String], writer: &mut dyn Write) -> Result<()> {
+    pub fn save(&self, names: &[String], options: &SaveOptions, writer: &mut dyn Write) -> Result<()> {
         let mut wanted: Vec<(ImageId, Vec<Reference>)> = Vec::new();
         for name in names {
             for (id, reference) in self.named(name)? {
@@ -55,7 +64,7 @@ impl Store {
             for chain in &image.chain {
                 self.layer(&lease, chain).ok_or_else(|| Error::NoSuchLayer(chain.to_string()))?;
             }
-            self.collect_image(&image, references, &mut collected)?;
+            self.collect_image(&image, references, options, &mut collected)?;
         }
         collected.write(writer)
     }
@@ -76,10 +85,17 @@ impl Store {
         }
         // An id reads as a repository too.
         let id = self.resolve(name)?;
-        Ok(vec![(id, reference.filter(|reference| reference.tag().is_some()))])
+        let named = |reference: &Reference| reference.tag().is_some() && self.named_image(reference) == Some(id);
+        Ok(vec![(id, reference.filter(named))])
     }
 
-    fn collect_image(&self, image: &Arc<Image>, references: &[Reference], collected: &mut Collected) -> Result<()> {
+    fn collect_image(
+        &self,
+        image: &Arc<Image>,
+        references: &[Reference],
+        options: &SaveOptions,
+        collected: &mut Collected,
+    ) -> Result<()> {
         let ImageManifest { digest, bytes: manifest, layers } = self.manifest(image)?;
         let descriptor = |name: Option<&Reference>| {
             let annotations = name.map(|name| {
@@ -98,13 +114,19 @@ impl Store {
         let layer_paths: Vec<String> = layers.iter().map(|layer| path(&layer.digest.hex())).collect();
         let names: Option<Vec<String>> =
             (!references.is_empty()).then(|| references.iter().map(Reference::familiar).collect());
-        collected.manifest.push(json!({"Config": path(&image.id.hex()), "RepoTags": names, "Layers": layer_paths}));
+        let mut item = json!({"Config": path(&image.id.hex()), "RepoTags": names, "Layers": layer_paths});
+        // A member of our own, which others pass over.
+        if !options.since.is_empty() {
+            item["Since"] = json!(options.since);
+        }
+        collected.manifest.push(item);
         for name in references {
             let top = layer_paths.last().map(|path| path.trim_start_matches("blobs/sha256/").to_owned());
             let tags = collected.repositories.entry(name.familiar_name()).or_default();
             tags.insert(name.tag().unwrap_or_default().to_owned(), top.unwrap_or_default());
         }
-        collected.layers.extend(layers.into_iter().map(|blob| (blob.digest, blob)));
+        let known = image.chain.iter().rposition(|chain| options.without.contains(chain)).map_or(0, |top| top + 1);
+        collected.layers.extend(layers.into_iter().skip(known).map(|blob| (blob.digest, blob)));
         collected.documents.insert(digest, manifest);
         collected.documents.insert(image.id.0, image.raw.to_vec());
         Ok(())

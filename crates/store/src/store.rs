@@ -88,6 +88,13 @@ pub enum LoadEvent {
         /// Bytes of its blob.
         total: u64,
     },
+    /// Another image loses this name to one that was loaded.
+    Renamed {
+        /// The name.
+        reference: Reference,
+        /// The image that had it.
+        old: ImageId,
+    },
     /// An image is there.
     Loaded(Loaded),
 }

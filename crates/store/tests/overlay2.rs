@@ -241,7 +241,7 @@ fn saved_images_load_again_and_blobs_keep_their_bytes() {
     drop(lease);
     store.tag(&id, &"saved:1".parse().unwrap()).unwrap();
     let mut saved = Vec::new();
-    store.save(&["saved:1".to_owned()], &mut saved).unwrap();
+    store.save(&["saved:1".to_owned()], &store::SaveOptions::default(), &mut saved).unwrap();
     let position = saved.windows(blob.len()).position(|window| window == blob);
     assert!(position.is_some(), "the blob is in the archive as it was");
     let other = Fixture::new();

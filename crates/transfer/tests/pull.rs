@@ -81,7 +81,7 @@ fn fill(registry: &Registry, name: &str, content: &str, extra: &[&str]) -> Strin
     let id = store.import(&mut &bytes[..], options).unwrap();
     let archive = directory.path().join("image.tar");
     let mut file = std::fs::File::create(&archive).unwrap();
-    store.save(&["source".to_owned()], &mut file).unwrap();
+    store.save(&["source".to_owned()], &store::SaveOptions::default(), &mut file).unwrap();
     let output = Command::new("/usr/bin/skopeo")
         .args(["--insecure-policy", "copy", "-q", "--dest-tls-verify=false"])
         .args(extra)

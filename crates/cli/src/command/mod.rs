@@ -17,7 +17,9 @@ mod exec;
 mod export;
 pub mod help;
 mod history;
+mod image_diff;
 mod image_ls;
+mod image_send;
 mod import;
 mod info;
 mod inspect;
@@ -118,7 +120,9 @@ pub static COMMANDS: &[&Command] = &[
     &exec::COMMAND,
     &export::COMMAND,
     &history::COMMAND,
+    &image_diff::COMMAND,
     &image_ls::COMMAND,
+    &image_send::COMMAND,
     &import::COMMAND,
     &info::COMMAND,
     &inspect::ANY,

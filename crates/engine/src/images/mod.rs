@@ -2,6 +2,7 @@
 
 mod changes;
 mod commit;
+mod diff;
 mod inspect;
 mod list;
 mod pull;
@@ -23,11 +24,12 @@ use crate::model::{Event, EventKind};
 
 pub use changes::apply_changes;
 pub use commit::Commit;
+pub use diff::{ConfigDifference, ImageComparison};
 pub use inspect::{DescribedManifest, HistoryEntry, ImageDetails};
 pub use list::{ImageQuery, ListedImage};
 pub(crate) use shared::Pulls;
-pub use transport::ChannelReader;
 pub(crate) use transport::ChannelWriter;
+pub use transport::{ChannelReader, SaveImages};
 
 /// One step of a pull, a push, a load or an import.
 #[derive(Clone, Debug)]

@@ -3,13 +3,14 @@
 //! The store is synchronous and the clients are not: each transport runs on a blocking thread, with a bounded channel
 //! in between, so that neither side runs ahead of the other.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use store::{ImportOptions, LoadEvent, Loaded};
+use store::{ChainId, DiffId, ImportOptions, LoadEvent, Loaded, SaveOptions};
 use tokio::sync::mpsc;
-use types::Platform;
+use types::{Digest, Platform};
 
 use super::ImageProgress;
 use crate::engine::Engine;
@@ -22,6 +23,19 @@ const IN_FLIGHT: usize = 16;
 
 /// Steps of a transport; an error is the last one.
 pub(super) type Steps = mpsc::Receiver<Result<ImageProgress, Error>>;
+
+/// What goes into an archive.
+#[derive(Clone, Debug, Default)]
+pub struct SaveImages {
+    /// Names or ids; a name without a tag means all tags of its repository.
+    pub names: Vec<String>,
+    /// Only images for that machine.
+    pub platform: Option<Platform>,
+    /// Images whose layers are left out.
+    pub since: Vec<String>,
+    /// Chain ids of layers that are left out with all that is below them.
+    pub present: Vec<Digest>,
+}
 
 impl Engine {
     /// Loads images from an archive, with `platform` only those for that machine.
@@ -97,29 +111,31 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`; a failure later ends the stream early and is logged.
-    pub async fn image_save(
-        self: &Arc<Self>,
-        names: Vec<String>,
-        platform: Option<Platform>,
-    ) -> Result<mpsc::Receiver<Bytes>, Error> {
+    pub async fn image_save(self: &Arc<Self>, request: SaveImages) -> Result<mpsc::Receiver<Bytes>, Error> {
         let (mut writer, receiver) = ChannelWriter::new();
         let engine = Arc::clone(self);
+        let SaveImages { names, platform, since, present } = request;
         let images = names.clone();
-        let images = self
+        let (images, options) = self
             .blocking({
                 let engine = Arc::clone(&engine);
                 move || {
+                    let mut without: BTreeSet<ChainId> = present.into_iter().map(ChainId).collect();
+                    for name in &since {
+                        without.extend(&engine.find_image(name)?.chain);
+                    }
+                    let options = SaveOptions { without, since };
                     let named = images.iter().map(|name| engine.store.named(name)).collect::<Result<Vec<_>, _>>()?;
                     let found = named.iter().flatten().map(|(id, name)| {
                         let name = name.as_ref().map_or_else(|| id.to_string(), types::Reference::familiar);
                         engine.find_image_for(&name, platform.as_ref())
                     });
-                    Ok(found.collect::<Result<Vec<_>, _>>()?)
+                    Ok((found.collect::<Result<Vec<_>, _>>()?, options))
                 }
             })
             .await?;
         tokio::task::spawn_blocking(move || {
-            let result = engine.store.save(&names, &mut writer).map_err(Error::from);
+            let result = engine.store.save(&names, &options, &mut writer).map_err(Error::from);
             let result = result.and_then(|()| writer.flush().map_err(Error::file("write", "the archive")));
             match result {
                 Ok(()) => images.iter().for_each(|image| {
@@ -130,6 +146,24 @@ impl Engine {
             }
         });
         Ok(receiver)
+    }
+}
+
+impl Engine {
+    /// How much of each stack of layers is here: the chain id of the topmost layer that is, bottom first as far as there
+    /// is no gap.
+    pub async fn layers_present(self: &Arc<Self>, stacks: Vec<Vec<Digest>>) -> Result<Vec<Option<Digest>>, Error> {
+        let engine = Arc::clone(self);
+        self.blocking(move || {
+            let lease = engine.store.lease();
+            let topmost = |stack: Vec<Digest>| {
+                let diffs: Vec<DiffId> = stack.into_iter().map(DiffId).collect();
+                let chain = store::chain_ids(&diffs).into_iter();
+                chain.take_while(|chain| engine.store.layer(&lease, chain).is_some()).last().map(|chain| chain.0)
+            };
+            Ok(stacks.into_iter().map(topmost).collect())
+        })
+        .await
     }
 }
 

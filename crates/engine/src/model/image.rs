@@ -2,7 +2,7 @@
 //! those rooms themselves.
 
 pub use store::{
-    Change, ChangeKind, ContainerConfig, GraphDriverData, Image, ImageConfig, ImageId, ImageManifest, ImportOptions,
-    LoadEvent, Removed, Volume,
+    Aspect, Change, ChangeKind, ContainerConfig, FileDifference, GraphDriverData, Image, ImageConfig, ImageId,
+    ImageManifest, ImportOptions, LayerShare, LoadEvent, Removed, Volume,
 };
 pub use transfer::{Credentials, Found, Progress, PushProgress, RemoteImage};

@@ -1,5 +1,6 @@
 //! The engine's model becomes Docker's JSON, in the shape of the version asked for.
 
+mod beyond;
 mod build;
 mod config;
 mod container;
@@ -19,6 +20,7 @@ mod system;
 mod time;
 mod volume;
 
+pub use beyond::image_difference;
 pub use build::{build_event, build_failed, built_quietly};
 pub use container::{details, exec};
 pub use disk_usage::disk_usage;

@@ -27,6 +27,12 @@ pub fn progress_line(step: &ImageProgress, quiet: bool) -> Option<Bytes> {
         ImageProgress::Load(LoadEvent::Layer { diff, current, total }) => {
             counted("Loading layer", &diff.short(), *current, *total)
         }
+        ImageProgress::Load(LoadEvent::Renamed { reference, old }) => {
+            let name = reference.familiar();
+            let stream =
+                format!("The image {name} already exists, renaming the old one with ID {old} to empty string\n");
+            Message { stream, ..Message::default() }
+        }
         ImageProgress::Load(LoadEvent::Loaded(loaded)) => {
             let stream = match &loaded.reference {
                 Some(reference) => format!("Loaded image: {}\n", reference.familiar()),

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use engine::model::image::{ContainerConfig, ImportOptions};
-use engine::{ChannelReader, Error, ImageProgress, ImageQuery};
+use engine::{ChannelReader, Error, ImageProgress, ImageQuery, SaveImages};
 use hyper::StatusCode;
 use tokio::sync::mpsc;
 use types::{Digest, Platform, Reference};
@@ -176,8 +176,16 @@ pub(crate) async fn save(call: Call) -> Outcome {
     } else {
         vec![call.name.clone()]
     };
-    let archive = call.engine.image_save(names, platform).await?;
+    // Beyond Docker: what whoever loads the archive has already, as images or as chain ids.
+    let since = call.query.all("since").map(str::to_owned).collect();
+    let present = call.query.all("present").map(|text| text.parse().map_err(|_| bad_digest(text)));
+    let present = present.collect::<Result<Vec<Digest>, Failure>>()?;
+    let archive = call.engine.image_save(SaveImages { names, platform, since, present }).await?;
     Ok(respond::stream("application/x-tar", ResponseBody::Stream(archive)))
+}
+
+pub(super) fn bad_digest(text: &str) -> Failure {
+    Failure::invalid(format!("invalid digest: {text:?}"))
 }
 
 /// The request's body for a thread that blocks.

@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod attach;
+pub(crate) mod beyond;
 pub(crate) mod build;
 pub(crate) mod commit;
 pub(crate) mod containers;

@@ -19,6 +19,9 @@ struct Item {
     layers: Option<Vec<String>>,
     #[serde(default)]
     parent: Option<String>,
+    /// Our own: the images whose layers were left out.
+    #[serde(default)]
+    since: Vec<String>,
 }
 
 pub(super) fn candidates(spool: &Spool) -> Result<Vec<Candidate>> {
@@ -39,12 +42,17 @@ fn candidate(spool: &Spool, item: Item) -> Result<Candidate> {
     let layers = item.layers.unwrap_or_default();
     let layers = layers.iter().map(|name| {
         let blob = name.strip_prefix("blobs/sha256/").and_then(|hex| Digest::from_hex(hex).ok());
-        Ok((spool.member(name)?, Expected { blob, diff: None }))
+        // One that is here already may be left out.
+        let absent = || match item.since.as_slice() {
+            [] => ArchiveProblem::Missing(name.clone()),
+            since => ArchiveProblem::Base { layer: name.clone(), since: since.to_vec() },
+        };
+        (spool.member(name).map_err(|_| absent()), Expected { blob, diff: None })
     });
     Ok(Candidate {
         config,
         references: references?.into_iter().map(Reference::with_default_tag).collect(),
-        layers: layers.collect::<Result<_>>()?,
+        layers: layers.collect(),
         parent: item.parent.and_then(|parent| parent.parse::<ImageId>().ok()),
     })
 }

@@ -13,7 +13,7 @@ use types::{Platform, Reference};
 
 use crate::error::ArchiveProblem;
 use crate::layers::Source;
-use crate::stream::decompress;
+use crate::stream::decompress_any;
 use crate::unpack::Whiteouts;
 use crate::{DiffId, Error, Expected, ImageConfig, ImageId, Lease, LoadEvent, Loaded, Result, Store};
 use spool::{Member, Spool};
@@ -24,8 +24,9 @@ struct Candidate {
     config: Vec<u8>,
     /// Names that it gets.
     references: Vec<Reference>,
-    /// Members that hold its layers, bottom first, with what is promised about them.
-    layers: Vec<(Member, Expected)>,
+    /// Members that hold its layers, bottom first, with what is promised about them. One that is missing matters only
+    /// when its layer is not here.
+    layers: Vec<(Result<Member, ArchiveProblem>, Expected)>,
     /// The image it was built from, when the archive says so.
     parent: Option<ImageId>,
 }
@@ -42,7 +43,7 @@ impl Store {
         platform: Option<&Platform>,
         progress: &mut dyn FnMut(LoadEvent),
     ) -> Result<Vec<Loaded>> {
-        let (_, mut plain) = decompress(reader)?;
+        let (_, mut plain) = decompress_any(reader)?;
         let spool = Spool::fill(self.scratch("load")?, &mut plain)?;
         let candidates = if spool.has("manifest.json") {
             docker_archive::candidates(&spool)?
@@ -55,7 +56,12 @@ impl Store {
         let lease = self.lease();
         let mut loaded = Vec::new();
         for candidate in candidates {
+            let named = |name: &Reference| Some((name.clone(), self.named_image(name)?));
+            let before: Vec<_> = candidate.references.iter().filter_map(named).collect();
             let id = self.load_image(&lease, &candidate, progress)?;
+            for (reference, old) in before.into_iter().filter(|(_, old)| *old != id) {
+                progress(LoadEvent::Renamed { reference, old });
+            }
             let names: Vec<Option<Reference>> = match candidate.references.is_empty() {
                 true => vec![None],
                 false => candidate.references.into_iter().map(Some).collect(),
@@ -82,6 +88,7 @@ impl Store {
         for (index, (diff, (member, expected))) in diffs.iter().zip(&candidate.layers).enumerate() {
             let chain = crate::records::child_chain(parent, *diff);
             if self.layer(lease, &chain).is_none() {
+                let member = member.as_ref().map_err(|problem| Error::Archive(problem.clone()))?;
                 let loaded = self.load_layer(lease, parent, *diff, member, expected, progress);
                 loaded.map_err(|error| at_layer(error, index))?;
             }

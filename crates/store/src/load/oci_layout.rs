@@ -48,13 +48,14 @@ pub(super) fn candidates(spool: &Spool, platform: &Platform) -> Result<Vec<Candi
         }
         let Some(config) = manifest.config else { continue };
         let layers = manifest.layers.iter().map(|layer| {
-            let member = spool.member(&blob_name(layer.digest))?;
-            Ok((member, Expected { blob: Some(layer.digest), diff: None }))
+            let name = blob_name(layer.digest);
+            let member = spool.member(&name).map_err(|_| ArchiveProblem::Missing(name));
+            (member, Expected { blob: Some(layer.digest), diff: None })
         });
         let candidate = Candidate {
             config: blob(spool, config.digest)?,
             references: references.into_iter().collect(),
-            layers: layers.collect::<Result<_>>()?,
+            layers: layers.collect(),
             parent: None,
         };
         found.push((descriptor.digest, candidate));
