@@ -90,11 +90,21 @@ impl Driver {
         write(&directory.join("link"), link.as_bytes())?;
         let short = paths.links().join(&link);
         rustix::fs::symlink(format!("../{id}/diff"), &short).map_err(|source| Error::io("symlink", &short, source))?;
-        if !lower.is_empty() {
-            write(&directory.join("lower"), lower.as_bytes())?;
-            make_directory(&directory.join("work"), 0o700)?;
+        let mut slot = Slot { id: id.to_owned(), link, lower: String::new() };
+        self.set_lower(paths, &mut slot, lower)?;
+        Ok(slot)
+    }
+
+    /// Says what a layer that lies on nothing lies on from now on. With vfs there is nothing to say.
+    pub(crate) fn set_lower(self, paths: &Paths, slot: &mut Slot, lower: String) -> Result<()> {
+        if lower.is_empty() {
+            return Ok(());
         }
-        Ok(Slot { id: id.to_owned(), link, lower })
+        let directory = paths.layer(&slot.id);
+        write(&directory.join("lower"), lower.as_bytes())?;
+        make_directory(&directory.join("work"), 0o700)?;
+        slot.lower = lower;
+        Ok(())
     }
 
     /// Reads back what [`Driver::make`] wrote.

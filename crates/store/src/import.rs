@@ -5,7 +5,7 @@ use std::io::Read;
 use jiff::Timestamp;
 use types::{Platform, Reference};
 
-use crate::layers::Source;
+use crate::ingest::Source;
 use crate::stream::layer_form;
 use crate::unpack::Whiteouts;
 use crate::{Error, Expected, History, ImageConfig, ImageId, ImportOptions, Result, RootFs, Store};

@@ -7,40 +7,19 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+pub(crate) use codec::Compression;
 use types::Digest;
 
 use crate::Error;
 use crate::error::ArchiveProblem;
 
-/// How a stream is compressed, by its first bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compression {
-    None,
-    Gzip,
-    Zstd,
-    Bzip2,
-    Xz,
-}
-
-impl Compression {
-    /// The OCI media type of a layer stored this way.
-    pub(crate) fn media_type(self) -> &'static str {
-        match self {
-            // There are none for the other two, which layers never have: see `decompress`.
-            Self::None | Self::Bzip2 | Self::Xz => "application/vnd.oci.image.layer.v1.tar",
-            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
-            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
-        }
-    }
-
-    fn of(magic: &[u8]) -> Self {
-        match magic {
-            [0x1f, 0x8b, ..] => Self::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
-            [b'B', b'Z', b'h', ..] => Self::Bzip2,
-            [0xfd, b'7', b'z', b'X', b'Z', ..] => Self::Xz,
-            _ => Self::None,
-        }
+/// The OCI media type of a layer stored this way.
+pub(crate) fn media_type(compression: Compression) -> &'static str {
+    match compression {
+        // There are none for the other two, which layers never have: see `decompress`.
+        Compression::None | Compression::Bzip2 | Compression::Xz => "application/vnd.oci.image.layer.v1.tar",
+        Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
     }
 }
 
@@ -89,18 +68,17 @@ impl<R: Read> Read for HashingReader<R> {
 /// Copies everything that is read through it to a file. A failure to write is kept apart from failures to read.
 pub(crate) struct TeeReader<'a> {
     pub(crate) inner: &'a mut dyn Read,
-    pub(crate) copy: Option<(File, PathBuf)>,
+    pub(crate) copy: (File, PathBuf),
 }
 
 impl Read for TeeReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        if let Some((file, path)) = &mut self.copy {
-            file.write_all(&buffer[..count]).map_err(|source| {
-                let kind = source.kind();
-                io::Error::new(kind, Error::io("write", path, source))
-            })?;
-        }
+        let (file, path) = &mut self.copy;
+        file.write_all(&buffer[..count]).map_err(|source| {
+            let kind = source.kind();
+            io::Error::new(kind, Error::io("write", path, source))
+        })?;
         Ok(count)
     }
 }
@@ -125,14 +103,7 @@ pub(crate) fn decompress<'a>(reader: impl Read + 'a) -> Result<(Compression, Box
 pub(crate) fn decompress_any<'a>(reader: impl Read + 'a) -> Result<(Compression, Box<dyn Read + 'a>), Error> {
     let mut reader = BufReader::with_capacity(128 * 1024, reader);
     let compression = Compression::of(peek(&mut reader).map_err(stream_error)?);
-    let plain: Box<dyn Read + 'a> = match compression {
-        Compression::None => Box::new(reader),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
-        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(reader).map_err(stream_error)?),
-        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(reader)),
-        // Several streams behind one another are one archive, as xz(1) has it.
-        Compression::Xz => Box::new(lzma_rust2::XzReader::new(reader, true)),
-    };
+    let plain = codec::decode(compression, reader).map_err(stream_error)?;
     Ok((compression, plain))
 }
 

@@ -307,7 +307,7 @@ fn documents_that_are_no_documents_are_refused() {
     let twice = docker_archive(&["twice"], &[layer.clone(), layer], "twice");
     load(&store, &twice).unwrap();
     let mut saved = Vec::new();
-    store.save(&["twice".to_owned()], &mut saved).unwrap();
+    store.save(&["twice".to_owned()], &store::SaveOptions::default(), &mut saved).unwrap();
     assert_eq!(store.image(&store.resolve("twice").unwrap()).unwrap().chain.len(), 2);
 }
 

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::*;
-use store::{ContainerUse, DriverChoice, Error, Expected, FsckOptions, KnownBlob, ProblemKind, RemoveImage, Store};
+use store::{
+    ContainerUse, DriverChoice, Error, Expected, FsckOptions, KnownBlob, ProblemKind, RemoveImage, SaveOptions, Store,
+};
 use types::{ContainerId, Reference};
 
 const FOR: Duration = Duration::from_secs(3);
@@ -79,7 +81,7 @@ fn fastrand() -> u8 {
 
 fn save_it(store: &Store, number: usize) {
     let mut bytes = Vec::new();
-    if lost(store.save(&[name(number).familiar()], &mut bytes)).is_some() {
+    if lost(store.save(&[name(number).familiar()], &SaveOptions::default(), &mut bytes)).is_some() {
         assert!(bytes.len() > 2048);
     }
 }

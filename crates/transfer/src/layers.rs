@@ -1,8 +1,11 @@
 //! The layers of an image into the store: what is missing is downloaded, several at a time, and unpacked meanwhile.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
 
-use store::{DiffId, ImageConfig, Lease, Scratch, Store};
+use store::{DiffId, ImageConfig, Lease, LooseLayer, Scratch, Store};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use types::Digest;
@@ -14,8 +17,11 @@ use crate::manifest::{Descriptor, Manifest};
 use crate::pull::blocking;
 use crate::registry::Registry;
 use crate::schema1::Schema1;
-use crate::unpack::{Origin, Step, unpack};
+use crate::unpack::{Origin, Step, place, unpack};
 use crate::{Error, Progress};
+
+/// More layers unpacked at a time would take memory, and keep no more processors busy: each has two threads.
+const MOST_UNPACKED: usize = 4;
 
 /// What has to happen for the layers of an image.
 pub(crate) struct Plan {
@@ -44,13 +50,12 @@ impl Plan {
         let chains = store::chain_ids(&diffs);
         for (descriptor, (diff, chain)) in manifest.layers.iter().zip(diffs.into_iter().zip(chains)) {
             let layer = descriptor.digest.short();
-            let kept = || store.blob_of_diff(&diff).map(|blob| blob.path);
             let origin = if store.layer(lease, &chain).is_some() {
                 progress(Progress::AlreadyExists { layer });
-                Origin::Present(chain)
-            } else if let Some(path) = kept() {
+                Origin::Present
+            } else if let Some(blob) = store.kept_blob(lease, &diff) {
                 progress(Progress::PullingFsLayer { layer });
-                Origin::Kept(path)
+                Origin::Kept(blob.path)
             } else {
                 progress(Progress::PullingFsLayer { layer });
                 plan.download(descriptor.clone())
@@ -79,9 +84,9 @@ impl Plan {
             });
             let chain = below.as_ref().and_then(|diffs| store::chain_ids(diffs).pop());
             let origin = match chain.filter(|chain| store.layer(lease, chain).is_some()) {
-                Some(chain) => {
+                Some(_) => {
                     progress(Progress::AlreadyExists { layer });
-                    Origin::Present(chain)
+                    Origin::Present
                 }
                 None => {
                     progress(Progress::PullingFsLayer { layer });
@@ -115,25 +120,108 @@ impl Plan {
         let blobs: Vec<Digest> = downloads.iter().map(|(descriptor, _)| descriptor.digest).collect();
         // Dropped with this future: then the downloads stop, and with them the unpacking.
         let mut tasks = spawn(source, downloads, registries.downloads.max(1), progress);
-        let (own, progress, arrived) = (store.clone(), progress.clone(), blobs.clone());
-        let lease = Arc::clone(lease);
-        let done = blocking(move || {
-            let _scratch = scratch;
-            let diffs = unpack(&own, &lease, &steps, &progress)?;
-            let config = document(&diffs)?;
-            own.put_image(&lease, &config, None)?;
-            arrived.iter().for_each(|blob| own.forget_partial(blob));
-            Ok(config)
-        })
-        .await;
+        let mut unpacking = Unpacking::begin(store, lease, steps, scratch, progress);
+        let done = match unpacking.place_all(store, lease, progress).await {
+            Ok(diffs) => {
+                let (store, lease, arrived) = (store.clone(), Arc::clone(lease), blobs.clone());
+                blocking(move || {
+                    let config = document(&diffs)?;
+                    store.put_image(&lease, &config, None)?;
+                    arrived.iter().for_each(|blob| store.forget_partial(blob));
+                    Ok(config)
+                })
+                .await
+            }
+            Err(error) => Err(error),
+        };
         if let Err(error) = &done {
             tasks.shutdown().await;
+            unpacking.end().await;
             match error.is_interruption() {
                 true => store.sweep_partials(),
                 false => blobs.iter().for_each(|blob| store.forget_partial(blob)),
             }
         }
         done
+    }
+}
+
+/// What a thread has unpacked: which of the steps, the step, and nothing when the layer is here.
+type Unpacked = Result<(usize, Step, Option<LooseLayer>), Error>;
+
+/// The threads that unpack the layers of an image.
+struct Unpacking {
+    tasks: JoinSet<Unpacked>,
+    /// Nobody wants the rest any more.
+    stopped: Arc<AtomicBool>,
+    /// The files, which stay until the last layer has its place and the last thread has ended.
+    _scratch: Arc<Scratch>,
+}
+
+impl Unpacking {
+    /// Begins with all layers, so many at a time. Places go in order, as those of the downloads do, and no download
+    /// waits for a layer to be unpacked: the bottom ones come first.
+    fn begin(
+        store: &Store,
+        lease: &Arc<Lease>,
+        steps: Vec<Step>,
+        scratch: Scratch,
+        progress: &(impl Fn(Progress) + Send + Sync + Clone + 'static),
+    ) -> Self {
+        let processors = available_parallelism().map_or(2, usize::from);
+        let slots = Arc::new(Semaphore::new(processors.clamp(2, MOST_UNPACKED)));
+        let scratch = Arc::new(scratch);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        for (number, step) in steps.into_iter().enumerate() {
+            let slots = Arc::clone(&slots);
+            let (store, lease, progress) = (store.clone(), Arc::clone(lease), progress.clone());
+            let (scratch, stopped) = (Arc::clone(&scratch), Arc::clone(&stopped));
+            tasks.spawn(async move {
+                // The semaphore is never closed.
+                let permit = slots.acquire_owned().await;
+                blocking(move || {
+                    let _kept = (permit, scratch);
+                    if stopped.load(Ordering::Relaxed) {
+                        return Err(Error::Canceled);
+                    }
+                    let loose = unpack(&store, &lease, &step, &progress)?;
+                    Ok((number, step, loose))
+                })
+                .await
+            });
+        }
+        Self { tasks, stopped, _scratch: scratch }
+    }
+
+    /// Puts the layers on top of one another as they come; gives the content of all, bottom first. The first failure
+    /// is the result, whichever layer it is about.
+    async fn place_all(
+        &mut self,
+        store: &Store,
+        lease: &Arc<Lease>,
+        progress: &(impl Fn(Progress) + Send + Sync + Clone + 'static),
+    ) -> Result<Vec<DiffId>, Error> {
+        let mut early = BTreeMap::new();
+        let mut diffs = Vec::new();
+        let mut parent = None;
+        while let Some(done) = self.tasks.join_next().await {
+            let (number, step, loose) = done.map_err(|_| Error::Canceled)??;
+            early.insert(number, (step, loose));
+            while let Some((step, loose)) = early.remove(&diffs.len()) {
+                let (store, lease, progress) = (store.clone(), Arc::clone(lease), progress.clone());
+                let placed = blocking(move || place(&store, &lease, parent, &step, loose, &progress)).await?;
+                parent = Some(placed.chain);
+                diffs.push(placed.diff);
+            }
+        }
+        Ok(diffs)
+    }
+
+    /// Waits until nobody is at work any more: then nothing of it is left on the disk.
+    async fn end(mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 

@@ -1,10 +1,10 @@
-//! Layers into the store, in chain order, each while it and the next ones are still downloading.
+//! Layers into the store: unpacked side by side while they are downloading, and put on top of one another in the end.
 
-use std::fs::File;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use store::{ChainId, DiffId, Expected, Layer, Lease, Store};
+use store::{ChainId, DiffId, Layer, Lease, LooseLayer, Store};
 use types::Digest;
 
 use crate::growing::Growing;
@@ -26,68 +26,56 @@ pub(crate) struct Step {
 /// Where its content comes from.
 pub(crate) enum Origin {
     /// It is unpacked already, on the same parents.
-    Present(ChainId),
+    Present,
     /// Its blob is here; it was unpacked on other parents.
-    Kept(std::path::PathBuf),
+    Kept(PathBuf),
     /// It is being downloaded.
     Download(Growing),
 }
 
-/// Unpacks what is missing; gives the content of all layers, bottom first. They stay under the lease.
+/// Unpacks one layer on no other; `None` when it is here, perhaps because another pull brought it.
 pub(crate) fn unpack(
     store: &Store,
     lease: &Lease,
-    steps: &[Step],
+    step: &Step,
     progress: &dyn Fn(Progress),
-) -> Result<Vec<DiffId>, Error> {
-    let mut parent = None;
-    let mut diffs = Vec::new();
-    for step in steps {
-        let layer = step.blob.short();
-        let unpacked = match &step.origin {
-            Origin::Present(chain) => {
-                store.layer(lease, chain).ok_or_else(|| store::Error::NoSuchLayer(chain.to_string()))?
-            }
-            Origin::Kept(path) => {
-                let mut file = File::open(path).map_err(|source| Error::write(path, source))?;
-                // The kept blob may be another form of the same content.
-                let expected = Expected { blob: None, diff: step.diff };
-                store.put_layer(lease, parent, &mut file, &expected).map_err(register)?
-            }
-            Origin::Download(growing) => match brought(store, lease, growing, step.chain) {
-                Some(layer) => layer,
-                None => put(store, lease, parent, step, growing, progress)?,
-            },
-        };
-        if !matches!(step.origin, Origin::Present(_)) {
-            progress(Progress::PullComplete { layer });
-        }
-        parent = Some(unpacked.chain);
-        diffs.push(unpacked.diff);
-    }
-    Ok(diffs)
-}
-
-/// Another pull has brought the layer while this one waited for its download.
-fn brought(store: &Store, lease: &Lease, growing: &Growing, chain: Option<ChainId>) -> Option<Layer> {
+) -> Result<Option<LooseLayer>, Error> {
+    let growing = match &step.origin {
+        Origin::Present => return Ok(None),
+        // The kept blob may be another form of the same content.
+        Origin::Kept(path) => return store.unpack_kept(path, step.diff).map(Some).map_err(register),
+        Origin::Download(growing) => growing,
+    };
     growing.await_begin();
-    store.layer(lease, &chain?)
+    if step.chain.is_some_and(|chain| store.layer(lease, &chain).is_some()) {
+        return Ok(None);
+    }
+    let mut reader = Reporting { inner: growing.follow(), step, progress, current: 0, last: None };
+    let loose = store.unpack_spooled(growing.path(), &mut reader, step.blob, step.diff);
+    // What stopped the download says more than what the reader made of it.
+    loose.map(Some).map_err(|error| growing.take_failure().unwrap_or_else(|| register(error)))
 }
 
-fn put(
+/// Puts a layer in its place on those below.
+pub(crate) fn place(
     store: &Store,
     lease: &Lease,
     parent: Option<ChainId>,
     step: &Step,
-    growing: &Growing,
+    loose: Option<LooseLayer>,
     progress: &dyn Fn(Progress),
 ) -> Result<Layer, Error> {
-    let mut reader = Reporting { inner: growing.follow(), step, progress, current: 0, last: None };
-    let expected = Expected { blob: Some(step.blob), diff: step.diff };
-    store
-        .put_layer_spooled(lease, parent, growing.path(), &mut reader, &expected)
-        // What stopped the download says more than what the reader made of it.
-        .map_err(|error| growing.take_failure().unwrap_or_else(|| register(error)))
+    let placed = match loose {
+        Some(loose) => store.place_layer(lease, parent, loose).map_err(register)?,
+        None => {
+            let missing = || store::Error::NoSuchLayer(step.blob.to_string());
+            step.chain.and_then(|chain| store.layer(lease, &chain)).ok_or_else(missing)?
+        }
+    };
+    if !matches!(step.origin, Origin::Present) {
+        progress(Progress::PullComplete { layer: step.blob.short() });
+    }
+    Ok(placed)
 }
 
 fn register(error: store::Error) -> Error {

@@ -9,7 +9,7 @@ mod writer;
 
 use std::io::{BufWriter, Write};
 
-use crate::layers::Source;
+use crate::ingest::Source;
 use crate::stream::{decompress_any, drain, stream_error};
 use crate::unpack::{Target, Whiteouts, unpack};
 use crate::{ChainId, Error, Expected, Layer, Lease, Result, Scratch, Store};
@@ -23,7 +23,7 @@ impl Store {
     /// [`Error::Archive`], [`Error::Stream`] when the reader fails, or the file system's refusal.
     pub fn unpack_context(&self, archive: &mut dyn std::io::Read) -> Result<Scratch> {
         let scratch = self.scratch("context")?;
-        let target = Target { directory: scratch.path(), lowers: &[], whiteouts: Whiteouts::Keep };
+        let target = Target { directory: scratch.path(), whiteouts: Whiteouts::Keep };
         let (_, mut plain) = decompress_any(archive)?;
         unpack(&mut plain, &target)?;
         drain(&mut plain).map_err(stream_error)?;

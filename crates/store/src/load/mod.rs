@@ -1,7 +1,8 @@
 //! `docker load`: a docker-archive or OCI layout tar becomes images.
 //!
-//! The archive is spooled first, because its manifest may come last; a spooled layer then becomes the blob by
-//! rename. Nothing is visible until all layers of an image are verified.
+//! The manifest may come last: layers are unpacked while the archive arrives, before it is known what they lie on, and
+//! the copy that is made of them becomes the blob by rename. Nothing is visible until all layers of an image are
+//! verified.
 
 mod docker_archive;
 mod oci_layout;
@@ -12,10 +13,10 @@ use std::io::Read;
 use types::{Platform, Reference};
 
 use crate::error::ArchiveProblem;
-use crate::layers::Source;
+use crate::ingest::Source;
 use crate::stream::decompress_any;
 use crate::unpack::Whiteouts;
-use crate::{DiffId, Error, Expected, ImageConfig, ImageId, Lease, LoadEvent, Loaded, Result, Store};
+use crate::{Error, Expected, ImageConfig, ImageId, Lease, LoadEvent, Loaded, LooseLayer, Result, Store};
 use spool::{Member, Spool};
 
 /// One image of an archive, whatever the form.
@@ -44,7 +45,7 @@ impl Store {
         progress: &mut dyn FnMut(LoadEvent),
     ) -> Result<Vec<Loaded>> {
         let (_, mut plain) = decompress_any(reader)?;
-        let spool = Spool::fill(self.scratch("load")?, &mut plain)?;
+        let mut spool = Spool::fill(self, &mut plain)?;
         let candidates = if spool.has("manifest.json") {
             docker_archive::candidates(&spool)?
         } else if spool.has("index.json") {
@@ -58,7 +59,7 @@ impl Store {
         for candidate in candidates {
             let named = |name: &Reference| Some((name.clone(), self.named_image(name)?));
             let before: Vec<_> = candidate.references.iter().filter_map(named).collect();
-            let id = self.load_image(&lease, &candidate, progress)?;
+            let id = self.load_image(&lease, &mut spool, &candidate, progress)?;
             for (reference, old) in before.into_iter().filter(|(_, old)| *old != id) {
                 progress(LoadEvent::Renamed { reference, old });
             }
@@ -74,7 +75,13 @@ impl Store {
         Ok(loaded)
     }
 
-    fn load_image(&self, lease: &Lease, candidate: &Candidate, progress: &mut dyn FnMut(LoadEvent)) -> Result<ImageId> {
+    fn load_image(
+        &self,
+        lease: &Lease,
+        spool: &mut Spool,
+        candidate: &Candidate,
+        progress: &mut dyn FnMut(LoadEvent),
+    ) -> Result<ImageId> {
         let config: ImageConfig = serde_json::from_slice(&candidate.config)
             .map_err(|error| Error::Document { what: "image configuration".to_owned(), reason: error.to_string() })?;
         if !matches!(config.os.as_str(), "" | "linux") {
@@ -88,9 +95,13 @@ impl Store {
         for (index, (diff, (member, expected))) in diffs.iter().zip(&candidate.layers).enumerate() {
             let chain = crate::records::child_chain(parent, *diff);
             if self.layer(lease, &chain).is_none() {
-                let member = member.as_ref().map_err(|problem| Error::Archive(problem.clone()))?;
-                let loaded = self.load_layer(lease, parent, *diff, member, expected, progress);
-                loaded.map_err(|error| at_layer(error, index))?;
+                let total = member.as_ref().map_or(0, |member| member.size);
+                progress(LoadEvent::Layer { diff: *diff, current: 0, total });
+                let expected = Expected { diff: Some(*diff), ..*expected };
+                let loose = self.load_layer(lease, spool, member, &expected);
+                let placed = loose.and_then(|loose| self.place_layer(lease, parent, loose));
+                placed.map_err(|error| at_layer(error, index))?;
+                progress(LoadEvent::Layer { diff: *diff, current: total, total });
             }
             parent = Some(chain);
         }
@@ -98,24 +109,25 @@ impl Store {
         self.put_named_image(lease, &candidate.config, known, &candidate.references)
     }
 
+    /// The layer of a member: as it was unpacked in passing, or once more from what is kept of it.
     fn load_layer(
         &self,
         lease: &Lease,
-        parent: Option<crate::ChainId>,
-        diff: DiffId,
-        member: &Member,
+        spool: &mut Spool,
+        member: &Result<Member, ArchiveProblem>,
         expected: &Expected,
-        progress: &mut dyn FnMut(LoadEvent),
-    ) -> Result<()> {
-        progress(LoadEvent::Layer { diff, current: 0, total: member.size });
-        let expected = Expected { diff: Some(diff), ..*expected };
-        // A private link: the same layer may be needed again on another parent.
-        let link = member.path.with_extension("layer");
-        let _ = std::fs::remove_file(&link);
-        std::fs::hard_link(&member.path, &link).map_err(|source| Error::io("link", &link, source))?;
-        self.put_layer_from(lease, parent, Source::File(link), &expected, Whiteouts::Overlay)?;
-        progress(LoadEvent::Layer { diff, current: member.size, total: member.size });
-        Ok(())
+    ) -> Result<LooseLayer> {
+        if let Some(loose) = member.as_ref().ok().and_then(|member| spool.take_layer(member)) {
+            return loose.check(expected).map(|()| loose);
+        }
+        let kept = expected.diff.and_then(|diff| self.kept_blob(lease, &diff));
+        let (source, blob) = match (kept, member) {
+            // It may be another form of the same content.
+            (Some(kept), _) => (Source::Kept(kept.path), None),
+            (None, Ok(member)) => (Source::File(member.path.clone()), expected.blob),
+            (None, Err(problem)) => return Err(Error::Archive(problem.clone())),
+        };
+        self.unpack_layer(source, &Expected { blob, ..*expected }, Whiteouts::Overlay)
     }
 }
 

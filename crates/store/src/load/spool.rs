@@ -1,23 +1,31 @@
 //! The members of an archive as numbered files in a temporary directory. Names in the archive never become
-//! paths, so nothing in it can lead elsewhere.
+//! paths, so nothing in it can lead elsewhere. What looks like a layer is unpacked while it passes.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
+use types::Digest;
 
 use crate::error::ArchiveProblem;
-use crate::stream::stream_error;
-use crate::{Error, Result, Scratch};
+use crate::ingest::{LooseLayer, Source};
+use crate::stream::{Compression, Exactly, TeeReader, drain, stream_error};
+use crate::unpack::Whiteouts;
+use crate::unpack::guard::Guard;
+use crate::{Error, Expected, Result, Scratch, Store};
 
 /// Documents larger than this are not documents.
 const DOCUMENT_LIMIT: u64 = 16 << 20;
+/// Where a tar says that it is one (tar(5), `ustar`).
+const MAGIC: std::ops::Range<usize> = 257..262;
 
 pub(super) struct Spool {
     directory: Scratch,
     members: HashMap<PathBuf, Node>,
+    /// What was unpacked in passing, by the file of its bytes.
+    layers: HashMap<PathBuf, LooseLayer>,
 }
 
 enum Node {
@@ -35,17 +43,18 @@ pub(super) struct Member {
 
 impl Spool {
     /// Reads a plain tar to its end.
-    pub(super) fn fill(directory: Scratch, reader: &mut dyn Read) -> Result<Self> {
-        let mut spool = Self { directory, members: HashMap::new() };
-        let mut buffer = vec![0; 256 * 1024];
-        let mut archive = tar::Archive::new(crate::unpack::guard::Guard::new(reader));
+    pub(super) fn fill(store: &Store, reader: &mut dyn Read) -> Result<Self> {
+        let directory = store.scratch("load")?;
+        let mut spool = Self { directory, members: HashMap::new(), layers: HashMap::new() };
+        let mut archive = tar::Archive::new(Guard::new(reader));
         for (number, entry) in archive.entries().map_err(stream_error)?.enumerate() {
-            let mut entry = entry.map_err(stream_error)?;
+            let entry = entry.map_err(stream_error)?;
             let name = normalize(&entry.path_bytes(), Path::new(""));
             let kind = entry.header().entry_type();
             if kind.is_file() || kind.is_contiguous() {
                 let path = spool.directory.path().join(number.to_string());
-                let size = copy(&mut entry, &path, &mut buffer)?;
+                let size = entry.size();
+                spool.file(store, &name, &path, &mut Exactly::new(entry, size))?;
                 spool.members.insert(name, Node::File(Member { path, size }));
             } else if kind.is_symlink() || kind.is_hard_link() {
                 let base = if kind.is_symlink() { name.parent() } else { None };
@@ -56,8 +65,36 @@ impl Spool {
         Ok(spool)
     }
 
+    /// Keeps one file, and unpacks it when it may be a layer that is not here.
+    fn file(&mut self, store: &Store, name: &Path, path: &Path, content: &mut dyn Read) -> Result<()> {
+        let mut beginning = Vec::with_capacity(512);
+        content.take(512).read_to_end(&mut beginning).map_err(stream_error)?;
+        let mut all = beginning.chain(content);
+        let file = File::create(path).map_err(|source| Error::io("create", path, source))?;
+        let mut copied = TeeReader { inner: &mut all, copy: (file, path.to_owned()) };
+        if !looks_like_layer(&beginning) || is_here(store, name) {
+            return drain(&mut copied).map_err(stream_error);
+        }
+        // The copy is complete whatever the content is. A failure to unpack is told when the layer is asked for: it
+        // may be something else that nobody needs.
+        let source = Source::Passing(path.to_owned(), &mut copied);
+        let layer = store.unpack_layer(source, &Expected::default(), Whiteouts::Overlay);
+        let layer = match layer {
+            Err(error @ (Error::NoSpace { .. } | Error::Stream(_))) => return Err(error),
+            layer => layer.ok(),
+        };
+        drain(&mut copied).map_err(stream_error)?;
+        self.layers.extend(layer.map(|layer| (path.to_owned(), layer)));
+        Ok(())
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
+    }
+
+    /// The layer that a member was unpacked to, once.
+    pub(super) fn take_layer(&mut self, member: &Member) -> Option<LooseLayer> {
+        self.layers.remove(&member.path)
     }
 
     /// The file of a name, through at most a few links.
@@ -90,17 +127,18 @@ impl Spool {
     }
 }
 
-fn copy(entry: &mut impl Read, path: &Path, buffer: &mut [u8]) -> Result<u64> {
-    let mut file = File::create(path).map_err(|source| Error::io("create", path, source))?;
-    let mut size = 0;
-    loop {
-        let count = entry.read(buffer).map_err(stream_error)?;
-        if count == 0 {
-            return Ok(size);
-        }
-        file.write_all(&buffer[..count]).map_err(|source| Error::io("write", path, source))?;
-        size += count as u64;
+/// Whether a file begins as layers do.
+fn looks_like_layer(beginning: &[u8]) -> bool {
+    match Compression::of(beginning) {
+        Compression::Gzip | Compression::Zstd => true,
+        _ => beginning.get(MAGIC) == Some(b"ustar"),
     }
+}
+
+/// Whether a name promises content of which there is a layer.
+fn is_here(store: &Store, name: &Path) -> bool {
+    let digest = name.strip_prefix("blobs/sha256").ok().and_then(|name| Digest::from_hex(name.to_str()?).ok());
+    digest.is_some_and(|digest| store.has_content(&digest))
 }
 
 /// A key for look-ups: components only, `..` applied, never above the top.

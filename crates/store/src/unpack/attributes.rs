@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -60,9 +60,9 @@ impl Attributes {
     }
 
     /// What a directory that no entry describes gets.
-    pub(super) fn implied(lower: Option<Stat>) -> Self {
-        let (mode, uid, gid) = lower.map_or((0o755, 0, 0), |stat| (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid));
-        Self { mode, uid, gid, modified: Timespec { tv_sec: 0, tv_nsec: 0 }, xattrs: Vec::new(), sparse: None }
+    pub(super) fn implied() -> Self {
+        let modified = Timespec { tv_sec: 0, tv_nsec: 0 };
+        Self { mode: 0o755, uid: 0, gid: 0, modified, xattrs: Vec::new(), sparse: None }
     }
 
     /// Applies everything but the times to `name` in `parent`, or to `parent` itself when `name` is empty.
@@ -82,6 +82,13 @@ impl Attributes {
         }
         self.xattrs.iter().try_for_each(|(key, value)| set_xattr(parent, name, key, value))
     }
+}
+
+/// Gives a directory the owner and permissions of another one.
+pub(crate) fn describe_directory(directory: BorrowedFd<'_>, like: &Stat) -> Result<(), Errno> {
+    let attributes =
+        Attributes { mode: like.st_mode & 0o7777, uid: like.st_uid, gid: like.st_gid, ..Attributes::implied() };
+    attributes.apply(directory, c"", FileType::Directory)
 }
 
 /// Sets one attribute. File systems without attributes are no error, as with Docker.

@@ -88,6 +88,7 @@ impl Unpacker<'_> {
         let whiteouts = self.target.whiteouts;
         make_directory(self.parent(parent)?, name, attributes, whiteouts)
             .map_err(|source| Error::io("mkdir", inside(path), source))?;
+        self.tree.implied.remove(path);
         self.directories.push((path.to_owned(), attributes.modified));
         Ok(())
     }
@@ -122,7 +123,7 @@ impl Unpacker<'_> {
             }
             None => copy(content, &mut file, &mut self.buffer, sparse, &path).map(|()| stored)?,
         };
-        self.size = self.size.saturating_add(size);
+        self.tree.size = self.tree.size.saturating_add(size);
         attributes.apply(&file, c"", FileType::RegularFile).map_err(failed.clone()("chmod"))?;
         set_times(&file, c"", attributes.modified, AtFlags::empty()).map_err(failed("lchtimes"))
     }

@@ -14,13 +14,14 @@ mod name;
 mod parents;
 mod sparse;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec};
 
+pub(crate) use attributes::describe_directory;
 pub(crate) use name::clean as clean_name;
 
 use crate::files::Extract;
@@ -42,10 +43,17 @@ pub(crate) enum Whiteouts {
 pub(crate) struct Target<'a> {
     /// The directory; exists.
     pub(crate) directory: &'a Path,
-    /// Directories of the layers below, topmost first: where attributes of implied parents come from.
-    pub(crate) lowers: &'a [PathBuf],
     /// What whiteouts become.
     pub(crate) whiteouts: Whiteouts,
+}
+
+/// What an archive has become.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// Bytes of its files.
+    pub(crate) size: u64,
+    /// Directories that no entry describes: what the layers below have in their place says what they are like.
+    pub(crate) implied: BTreeSet<PathBuf>,
 }
 
 /// A place in a container, which may change while it is written to.
@@ -61,11 +69,11 @@ pub(crate) struct Live<'a> {
     pub(crate) options: Extract,
 }
 
-/// Unpacks a tar and returns the bytes of its files. Reads up to the end mark.
+/// Unpacks a tar. Reads up to the end mark.
 ///
 /// # Errors
 /// [`Error::Archive`] for a bad archive, or the file system's refusal. The directory is left as it is then.
-pub(crate) fn unpack(reader: &mut dyn Read, target: &Target<'_>) -> Result<u64> {
+pub(crate) fn unpack(reader: &mut dyn Read, target: &Target<'_>) -> Result<Tree> {
     let root = rustix::fs::open(target.directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|source| Error::io("open", target.directory, source))?;
     Unpacker::new(root, target, None).all(reader)
@@ -79,7 +87,7 @@ pub(crate) fn unpack_live(reader: &mut dyn Read, live: Live<'_>) -> Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(live.directory, c".", flags, Mode::empty())
         .map_err(|source| Error::io("open", "/", source))?;
-    let target = Target { directory: live.base, lowers: &[], whiteouts: Whiteouts::Keep };
+    let target = Target { directory: live.base, whiteouts: Whiteouts::Keep };
     Unpacker::new(root, &target, Some(live)).all(reader).map(drop)
 }
 
@@ -94,7 +102,7 @@ struct Unpacker<'a> {
     /// Paths of this archive, kept only when whiteouts are applied: they spare what came with them.
     made: HashSet<PathBuf>,
     room: limits::Room,
-    size: u64,
+    tree: Tree,
     buffer: Vec<u8>,
 }
 
@@ -108,12 +116,12 @@ impl<'a> Unpacker<'a> {
             directories: Vec::new(),
             made: HashSet::new(),
             room: limits::Room::default(),
-            size: 0,
+            tree: Tree::default(),
             buffer: vec![0; 128 * 1024],
         }
     }
 
-    fn all(mut self, reader: &mut dyn Read) -> Result<u64> {
+    fn all(mut self, reader: &mut dyn Read) -> Result<Tree> {
         let mut archive = tar::Archive::new(guard::Guard::new(reader));
         for entry in archive.entries().map_err(stream_error)? {
             match entry {
@@ -125,7 +133,7 @@ impl<'a> Unpacker<'a> {
         self.finish()
     }
 
-    fn finish(mut self) -> Result<u64> {
+    fn finish(mut self) -> Result<Tree> {
         self.parent = None;
         for (path, time) in std::mem::take(&mut self.directories).into_iter().rev() {
             // A later entry may have replaced the directory; then its time does not matter.
@@ -134,7 +142,7 @@ impl<'a> Unpacker<'a> {
                     .map_err(|source| Error::io("lchtimes", inside(&path), source))?;
             }
         }
-        Ok(self.size)
+        Ok(self.tree)
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, set_xattr};
@@ -54,10 +54,10 @@ impl Unpacker<'_> {
             directory = match self.open_directory(&so_far) {
                 Ok(next) => next,
                 Err(Errno::NOENT | Errno::NOTDIR) => {
-                    let mut attributes = Attributes::implied(self.lower_directory(&so_far));
-                    if let Some(live) = &self.live {
-                        attributes.uid = 0;
-                        live.own(&mut attributes)?;
+                    let mut attributes = Attributes::implied();
+                    match &self.live {
+                        Some(live) => live.own(&mut attributes)?,
+                        None => drop(self.tree.implied.insert(so_far.clone())),
                     }
                     // A file or a dangling link in the place of a parent stays: the archive contradicts itself.
                     only_whiteout(directory.as_fd(), name)
@@ -69,16 +69,6 @@ impl Unpacker<'_> {
             };
         }
         Ok(directory)
-    }
-
-    /// What the layers below have at a path, when that is a directory.
-    fn lower_directory(&self, path: &Path) -> Option<rustix::fs::Stat> {
-        let stat = self
-            .target
-            .lowers
-            .iter()
-            .find_map(|lower| rustix::fs::statat(CWD, lower.join(path), AtFlags::SYMLINK_NOFOLLOW).ok())?;
-        (FileType::from_raw_mode(stat.st_mode) == FileType::Directory).then_some(stat)
     }
 }
 
