@@ -14,7 +14,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let gantry = programs.get("gantry").context("the build made no gantry program")?;
     for round in 1..=rounds {
         println!("round {round} of {rounds}");
-        run_command(cargo().args(["test", "-p", "privileged-tests", "--test", "crash"]).env("GANTRY_BIN", gantry))?;
+        run_command(
+            cargo()
+                .args(["test", "-p", "privileged-tests", "--test", "crash", "--test", "crash_images"])
+                .env("GANTRY_BIN", gantry),
+        )?;
     }
     Ok(())
 }

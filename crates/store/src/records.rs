@@ -206,8 +206,11 @@ pub(crate) fn clear_leftovers(paths: &Paths, driver: Driver, sweeper: &Sweeper, 
             gone.push(paths.image_metadata_all().join(name));
         }
     }
-    let temporary = list(&paths.image_contents()).into_iter().filter(|name| name.starts_with(".tmp-"));
-    gone.extend(temporary.map(|name| paths.image_contents().join(name)));
+    // Records that were being replaced.
+    for directory in [paths.image_root().to_owned(), paths.image_contents()] {
+        let temporary = list(&directory).into_iter().filter(|name| name.starts_with(".tmp-"));
+        gone.extend(temporary.map(|name| directory.join(name)));
+    }
     let mut known: HashSet<&str> = state.layers.values().map(|entry| entry.slot.id.as_str()).collect();
     for container in state.containers.values() {
         known.extend([container.slot.id.as_str(), container.init.as_str()]);

@@ -93,6 +93,9 @@ impl Store {
         if below(&paths.removed()) {
             return UsageKind::Removed;
         }
+        if below(&paths.partials()) {
+            return UsageKind::Unfinished;
+        }
         if below(&paths.blobs()) {
             return UsageKind::ImageBlobs;
         }

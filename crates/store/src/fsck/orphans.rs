@@ -22,6 +22,10 @@ impl Examination<'_> {
                 self.orphan(directory.join(name), "left by work that ended");
             }
         }
+        let directory = self.paths.image_root().to_owned();
+        for name in self.list(&directory).into_iter().filter(|name| name.starts_with(".tmp-")) {
+            self.orphan(directory.join(name), "left by the replacement of a record");
+        }
         self.directories();
         self.short_links();
     }
