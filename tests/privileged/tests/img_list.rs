@@ -232,3 +232,53 @@ fn img_34_a_small_image_runs() {
         assert_eq!(client.run(&["run", "--rm", "busybox", "echo", "small"]).ok(), "small");
     }
 }
+
+/// The newer view of images: the stock client's, without its warning that it is an experiment.
+#[test]
+fn img_01_images_are_a_tree_too() {
+    let daemon = Daemon::start(Options::default());
+    if daemon.is_reference() {
+        return skip("Docker 20.10 speaks no API after 1.41");
+    }
+    let (stock, own) = (daemon.stock(), daemon.clients().pop().unwrap());
+    for name in ["a/long-name-of-an-image:v1", "zz"] {
+        daemon.docker(&["tag", "busybox", name]).exits(0);
+    }
+    import(&stock, "registry.example.com/some/really/quite/long-name-of-an-image:v1.2.3", "x", &[]);
+    import(&stock, "", "nameless", &[]);
+    daemon.docker(&["create", "--name", "user", "busybox"]).exits(0);
+    let plain = |client: &Client, arguments: &[&str]| {
+        let run = client.run(&[&["images", "--tree"], arguments].concat());
+        let lines: Vec<String> = run.ok().lines().map(|line| line.trim().to_owned()).collect();
+        lines.into_iter().filter(|line| !line.starts_with("WARNING: ")).collect::<Vec<_>>()
+    };
+    assert!(plain(&own, &[]).join("\n").contains("└─ linux/"));
+    for arguments in [&[][..], &["busybox"], &["-f", "dangling=true"]] {
+        assert_eq!(plain(&own, arguments), plain(&stock, arguments));
+    }
+    let drawn = |client: &Client, columns: u16| {
+        let terminal = daemon.terminal(&sized(client, columns), &["columns", "images", "--tree"]);
+        let mut terminal = terminal;
+        terminal.expect("END");
+        let text = terminal.text();
+        terminal.wait();
+        text.lines().filter(|line| !line.contains("WARNING: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for columns in [100, 60, 30, 15] {
+        assert_eq!(drawn(&own, columns), drawn(&stock, columns), "{columns} columns");
+    }
+    for flag in ["-q", "--no-trunc", "--digests", "--format=json"] {
+        let (mine, theirs) = (own.run(&["images", "--tree", flag]), stock.run(&["images", "--tree", flag]));
+        assert_eq!((mine.exits(1).stderr.as_str(), &mine.stdout), (theirs.exits(1).stderr.as_str(), &theirs.stdout));
+    }
+    daemon.docker(&["rm", "user"]).exits(0);
+}
+
+/// A client on a terminal of that many columns, which tells when it has ended.
+fn sized(client: &Client, columns: u16) -> Client {
+    let script = client.home.join(format!("{}-{columns}", client.name));
+    let text = format!("#!/bin/sh\nshift\nstty cols {columns}\n{} \"$@\"\necho END\n", client.program.display());
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    Client { program: script, ..client.clone() }
+}

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use types::Reference;
 
 use super::common::TABLE_FORMAT;
-use super::{Args, Command};
+use super::{Args, Command, image_tree};
 use crate::Failure;
 use crate::context::Context;
 use crate::flags::{Flag, Matches};
@@ -28,6 +28,7 @@ pub static COMMAND: Command = Command {
         Flag::value("format", "string", TABLE_FORMAT),
         Flag::switch("no-trunc", "Don't truncate output"),
         Flag::switch("quiet", "Only show image IDs").short('q'),
+        Flag::switch("tree", "List multi-platform images as a tree"),
     ]],
     interspersed: true,
     args: Args::AtMost(1),
@@ -53,6 +54,10 @@ pub(super) const HEADER: [(&str, &str); 11] = [
 ];
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
+    let tree = m.on("tree");
+    if tree {
+        image_tree::check(context, m)?;
+    }
     let digests = m.on("digests");
     let mut given = m.text("format");
     if given.is_empty() {
@@ -68,8 +73,12 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
         filters.push(&reference);
     }
     let request = context.client()?.get("/images/json").flag("all", m.on("all"));
-    let request = request.text("filters", &filter::query(&filters));
+    let request = request.text("filters", &filter::query(&filters)).flag("manifests", tree);
     let images: Value = context.wait(async { Ok(request.fetch().await?) })?;
+    if tree {
+        image_tree::show(context, &images);
+        return Ok(());
+    }
     let show_digests = digests || format.mentions(".Digest");
     let trunc = !m.on("no-trunc");
     let rows = images.items().iter().flat_map(|image| rows(image, trunc, digests, show_digests)).collect();

@@ -3,12 +3,12 @@
 //! The store is synchronous and the clients are not: each transport runs on a blocking thread, with a bounded channel
 //! in between, so that neither side runs ahead of the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use store::{ChainId, DiffId, ImportOptions, LoadEvent, Loaded, SaveOptions};
+use store::{ChainId, DiffId, ImageId, ImportOptions, LoadEvent, SaveOptions};
 use tokio::sync::mpsc;
 use types::{Digest, Platform};
 
@@ -47,16 +47,15 @@ impl Engine {
             // A client that left is noticed by the store when its archive ends.
             let mut progress = move |event: LoadEvent| drop(steps.blocking_send(Ok(ImageProgress::Load(event))));
             match engine.store.load(&mut archive, platform.as_ref(), &mut progress) {
-                Ok(loaded) => loaded.iter().for_each(|loaded| engine.loaded_event(loaded)),
+                Ok(loaded) => {
+                    // An image with several names is one.
+                    let ids: BTreeSet<ImageId> = loaded.iter().map(|loaded| loaded.id).collect();
+                    ids.iter().for_each(|id| engine.image_event("load", &id.to_string(), &id.to_string(), None));
+                }
                 Err(error) => drop(sender.blocking_send(Err(error.into()))),
             }
         });
         receiver
-    }
-
-    fn loaded_event(&self, loaded: &Loaded) {
-        let id = loaded.id.to_string();
-        self.image_event("load", &id, &id, None);
     }
 
     /// Makes an image of a root file system.
@@ -95,8 +94,12 @@ impl Engine {
     ) {
         let engine = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
+            let name = options.reference.clone().map(types::Reference::with_default_tag);
             let step = match engine.store.import(&mut archive, options) {
                 Ok(id) => {
+                    if let Some(name) = name {
+                        engine.image_event("tag", &id.to_string(), &name.familiar(), None);
+                    }
                     engine.image_event("import", &id.to_string(), &id.to_string(), None);
                     Ok(ImageProgress::Imported(id))
                 }
@@ -138,10 +141,12 @@ impl Engine {
             let result = engine.store.save(&names, &options, &mut writer).map_err(Error::from);
             let result = result.and_then(|()| writer.flush().map_err(Error::file("write", "the archive")));
             match result {
-                Ok(()) => images.iter().for_each(|image| {
-                    let id = image.id.to_string();
-                    engine.image_event("save", &id, &id, Some(image));
-                }),
+                Ok(()) => {
+                    let images: BTreeMap<ImageId, _> = images.iter().map(|image| (image.id, image)).collect();
+                    for (id, image) in images {
+                        engine.image_event("save", &id.to_string(), &id.to_string(), Some(image));
+                    }
+                }
                 Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "save ended early"),
             }
         });
