@@ -67,4 +67,22 @@ wire! {
         /// The layer that it comes from, counted from 0: of the second image, for a deleted one of the first.
         pub layer: u64,
     }
+
+    /// Body of `POST /gantry/manifests/push`.
+    pub struct ManifestPush {
+        /// What the list is called.
+        pub name: String,
+        /// Of the list.
+        pub media_type: String,
+        /// The list as a text, byte for byte.
+        pub list: String,
+        /// Its images, by digest.
+        pub images: Vec<String>,
+    }
+
+    /// Answer of `POST /gantry/manifests/push`.
+    pub struct ManifestPushed {
+        /// Of the list.
+        pub digest: String,
+    }
 }

@@ -75,6 +75,8 @@ pub enum Operation {
     LayersPresent,
     /// Beyond Docker: what distinguishes two images.
     ImageDiff,
+    /// Beyond Docker: a client's manifest list goes to its registry.
+    ManifestPush,
     Auth,
     VolumeList,
     VolumeCreate,
@@ -198,6 +200,7 @@ pub const ROUTES: &[Route] = &[
     row(Get,    "/gantry/usage",                 O::Usage),
     row(Post,   "/gantry/layers/present",        O::LayersPresent),
     row(Get,    "/gantry/images/diff",           O::ImageDiff),
+    row(Post,   "/gantry/manifests/push",        O::ManifestPush),
 
     row(Get,    "/volumes",                      O::VolumeList),
     row(Post,   "/volumes/create",               O::VolumeCreate),

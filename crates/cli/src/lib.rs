@@ -11,6 +11,7 @@ mod environment;
 mod error;
 pub mod flags;
 pub mod format;
+mod manifests;
 mod options;
 mod progress;
 mod root;

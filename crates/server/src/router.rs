@@ -128,6 +128,7 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::Distribution     => Box::pin(registry::distribution(call)),
         O::Auth             => Box::pin(registry::auth(call)),
         O::ImageDiff        => Box::pin(beyond::image_diff(call)),
+        O::ManifestPush     => Box::pin(beyond::manifest_push(call)),
         O::LayersPresent    => Box::pin(beyond::layers_present(call)),
         O::VolumeList       => Box::pin(volumes::list(call)),
         O::VolumeCreate     => Box::pin(volumes::create(call)),

@@ -100,6 +100,27 @@ pub enum Error {
         /// What it is then.
         class: &'static str,
     },
+    /// A manifest list of images that its own registry does not have.
+    #[error("cannot use source images from a different registry than the target image: {source_registry} != {target}")]
+    OtherRegistry {
+        /// Where the image is.
+        source_registry: String,
+        /// Where the list goes.
+        target: String,
+    },
+    /// A manifest list may hold images only.
+    #[error("{0} is a manifest list itself; name its images one by one")]
+    NoImage(String),
+    /// The registry does not let a blob be taken over.
+    #[error(
+        "the registry does not let the blob {blob} be taken over from {repository}: push that image to the repository of the list first"
+    )]
+    NotMounted {
+        /// The blob.
+        blob: Digest,
+        /// Where it is.
+        repository: String,
+    },
     /// A registry without search.
     #[error("Unexpected status code {0}")]
     Search(u16),
@@ -210,7 +231,9 @@ impl Kind for Error {
             | Self::NotOnRegistry(_)
             | Self::NoPlatform(_) => ErrorKind::NotFound,
             Self::Import { status, .. } if status.starts_with("404") => ErrorKind::NotFound,
-            Self::SearchTerm | Self::ImportAddress(_) => ErrorKind::InvalidParameter,
+            Self::SearchTerm | Self::ImportAddress(_) | Self::OtherRegistry { .. } | Self::NoImage(_) => {
+                ErrorKind::InvalidParameter
+            }
             Self::Login { .. } | Self::Unauthorized(_) => ErrorKind::Unauthorized,
             Self::Store(error) | Self::Layer(error) => error.kind(),
             _ => ErrorKind::System,

@@ -20,6 +20,7 @@ mod history;
 mod image_diff;
 mod image_ls;
 mod image_send;
+mod image_tree;
 mod import;
 mod info;
 mod inspect;
@@ -29,6 +30,7 @@ mod login;
 mod logout;
 mod logs;
 mod manifest;
+mod manifest_list;
 mod network;
 mod network_connect;
 mod network_create;
@@ -135,7 +137,11 @@ pub static COMMANDS: &[&Command] = &[
     &login::COMMAND,
     &logout::COMMAND,
     &logs::COMMAND,
+    &manifest_list::ANNOTATE,
+    &manifest_list::CREATE,
     &manifest::INSPECT,
+    &manifest_list::PUSH,
+    &manifest_list::RM,
     &network::LS,
     &network_connect::CONNECT,
     &network_connect::DISCONNECT,

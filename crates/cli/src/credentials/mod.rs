@@ -140,6 +140,12 @@ pub fn header(context: &Context, domain: &str) -> Result<String, Failure> {
     Ok(base64::encode_url(text.as_bytes()))
 }
 
+/// Base64 with the usual alphabet.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    base64::encode(bytes)
+}
+
 /// The program that keeps the accounts on a registry, when it is not the file.
 fn program(context: &Context, server: &str) -> Option<String> {
     let config = context.config();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regex_lite::Regex;
 use transfer::{Credentials, Found, Proxies, Registries, RemoteImage};
-use types::Reference;
+use types::{Digest, Reference};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -60,6 +60,23 @@ impl Engine {
         credentials: Option<&Credentials>,
     ) -> Result<RemoteImage, Error> {
         Ok(transfer::inspect(reference, credentials, &self.registries()).await?)
+    }
+
+    /// Pushes a manifest list, of media type `media_type`, whose images are on the same registry; gives its digest.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for images elsewhere, `Unauthorized`, or that the registry does not answer.
+    pub async fn registry_push_list(
+        &self,
+        name: Reference,
+        media_type: String,
+        list: Vec<u8>,
+        images: Vec<Reference>,
+        credentials: Option<Credentials>,
+    ) -> Result<Digest, Error> {
+        let registries = self.registries();
+        let request = transfer::PushListRequest { name, media_type, list, images, credentials, registries };
+        Ok(transfer::push_list(request).await?)
     }
 
     /// Searches the hub, its mirrors, or the registry that the term begins with. A term with a pattern for tags, as in
