@@ -22,6 +22,19 @@ const IN_FLIGHT: usize = 4;
 /// Between two progress events of one layer.
 const INTERVAL: Duration = Duration::from_millis(100);
 
+/// How layers that were built here are compressed on their way out; pulled ones go as they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// What every engine reads.
+    #[default]
+    Gzip,
+    /// Smaller and faster; needs readers of OCI images.
+    Zstd,
+}
+
+/// A middle between speed and size (zstd's own default).
+const ZSTD_LEVEL: i32 = 3;
+
 /// What came out of a file.
 pub(crate) struct Sent {
     pub(crate) digest: Digest,
@@ -33,7 +46,12 @@ pub(crate) type Outgoing = (mpsc::Receiver<io::Result<Bytes>>, JoinHandle<Result
 
 /// Reads a file on a thread of its own. What comes out is the same each time: the first `skip` bytes, which the other
 /// side has already, are only counted. `progress` is told how many of the file's bytes have been read.
-pub(crate) fn outgoing(path: PathBuf, gzip: bool, skip: u64, progress: impl Fn(u64) + Send + 'static) -> Outgoing {
+pub(crate) fn outgoing(
+    path: PathBuf,
+    compression: Option<Compression>,
+    skip: u64,
+    progress: impl Fn(u64) + Send + 'static,
+) -> Outgoing {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     let work = tokio::task::spawn_blocking(move || {
         let sink = Sink {
@@ -43,7 +61,7 @@ pub(crate) fn outgoing(path: PathBuf, gzip: bool, skip: u64, progress: impl Fn(u
             size: 0,
             skip,
         };
-        let result = copy(&path, gzip, sink, &progress);
+        let result = copy(&path, compression, sink, &progress);
         if let Err(error) = &result {
             // Ends the request: a body that ends early must not look whole.
             let _ = sender.blocking_send(Err(io::Error::other(error.to_string())));
@@ -53,17 +71,24 @@ pub(crate) fn outgoing(path: PathBuf, gzip: bool, skip: u64, progress: impl Fn(u
     (receiver, work)
 }
 
-fn copy(path: &Path, gzip: bool, sink: Sink, progress: &dyn Fn(u64)) -> Result<Sent, Error> {
+fn copy(path: &Path, compression: Option<Compression>, sink: Sink, progress: &dyn Fn(u64)) -> Result<Sent, Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read)?;
     let mut reader = BufReader::with_capacity(PIECE, Reporting { inner: file, current: 0, last: None, progress });
-    let mut sink = if gzip {
-        let mut encoder = GzEncoder::new(sink, flate2::Compression::default());
-        io::copy(&mut reader, &mut encoder).and_then(|_| encoder.finish()).map_err(read)?
-    } else {
-        let mut sink = sink;
-        io::copy(&mut reader, &mut sink).map_err(read)?;
-        sink
+    let mut sink = match compression {
+        Some(Compression::Gzip) => {
+            let mut encoder = GzEncoder::new(sink, flate2::Compression::default());
+            io::copy(&mut reader, &mut encoder).and_then(|_| encoder.finish()).map_err(read)?
+        }
+        Some(Compression::Zstd) => {
+            let mut encoder = zstd::stream::write::Encoder::new(sink, ZSTD_LEVEL).map_err(read)?;
+            io::copy(&mut reader, &mut encoder).and_then(|_| encoder.finish()).map_err(read)?
+        }
+        None => {
+            let mut sink = sink;
+            io::copy(&mut reader, &mut sink).map_err(read)?;
+            sink
+        }
     };
     sink.flush().map_err(read)?;
     Ok(Sent { digest: finish(sink.context), size: sink.size })
@@ -135,8 +160,9 @@ mod tests {
         let path = directory.path().join("layer");
         let text = b"layer ".repeat(100_000);
         std::fs::write(&path, &text).expect("write");
-        for (gzip, skip) in [(false, 0), (true, 0), (false, 300_000), (true, 500)] {
-            let (mut pieces, work) = outgoing(path.clone(), gzip, skip, |_| {});
+        let (gzip, zstd) = (Some(Compression::Gzip), Some(Compression::Zstd));
+        for (compression, skip) in [(None, 0), (gzip, 0), (zstd, 0), (None, 300_000), (gzip, 500), (zstd, 10)] {
+            let (mut pieces, work) = outgoing(path.clone(), compression, skip, |_| {});
             let mut bytes = Vec::new();
             while let Some(piece) = pieces.recv().await {
                 bytes.extend_from_slice(&piece.expect("piece"));
@@ -148,13 +174,16 @@ mod tests {
             }
             assert_eq!((sent.digest, sent.size), (sha256(&bytes), bytes.len() as u64));
             let mut plain = Vec::new();
-            match gzip {
-                true => flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).map(|_| ()).expect("gzip"),
-                false => plain.clone_from(&bytes),
+            match compression {
+                Some(Compression::Zstd) => plain = zstd::decode_all(&bytes[..]).expect("zstd"),
+                Some(Compression::Gzip) => {
+                    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).map(|_| ()).expect("gzip")
+                }
+                None => plain.clone_from(&bytes),
             }
             assert!(plain == text);
         }
-        let (mut pieces, work) = outgoing(directory.path().join("none"), false, 0, |_| {});
+        let (mut pieces, work) = outgoing(directory.path().join("none"), None, 0, |_| {});
         assert!(pieces.recv().await.is_some_and(|piece| piece.is_err()));
         assert!(work.await.expect("thread").is_err());
     }

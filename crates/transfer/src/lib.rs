@@ -37,6 +37,7 @@ mod unpack;
 mod upload;
 
 pub use auth::Credentials;
+pub use compress::Compression;
 pub use config::{Proxies, Registries};
 pub use error::Error;
 pub use health::MirrorHealth;

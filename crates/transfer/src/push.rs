@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use types::{Digest, Reference};
 
-use crate::compress::{Sent, outgoing};
+use crate::compress::{Compression, Sent, outgoing};
 use crate::config::Registries;
 use crate::fetch::sha256;
 use crate::manifest::{OCI_GZIP, OCI_ZSTD};
@@ -36,6 +36,8 @@ pub struct PushRequest {
     pub repository: Reference,
     /// Its tags to push, each with its image.
     pub tags: Vec<(Reference, ImageId)>,
+    /// Of layers that were built here.
+    pub compression: Compression,
     /// For the registry, when the client sent any.
     pub credentials: Option<Credentials>,
     /// How registries are reached.
@@ -124,6 +126,7 @@ struct Push<P> {
     registry: Registry,
     repository: Reference,
     registries: Arc<Registries>,
+    compression: Compression,
     progress: P,
 }
 
@@ -150,7 +153,8 @@ pub async fn push(
     let scopes = scopes(store, &repository, &request.tags);
     let credentials = request.credentials.as_ref();
     let registry = Registry::with_scopes(&place, &repository, credentials, &request.registries, scopes).await?;
-    let push = Push { store: store.clone(), registry, repository, registries: request.registries, progress };
+    let (store, registries, compression) = (store.clone(), request.registries, request.compression);
+    let push = Push { store, registry, repository, registries, compression, progress };
     for (reference, id) in request.tags {
         push.tag(&reference, id).await?;
     }
@@ -231,8 +235,7 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
 
     async fn layer(&self, diff: DiffId) -> Result<KnownBlob, Error> {
         let layer = diff.short();
-        let known: Vec<KnownBlob> =
-            self.store.known_blobs(&diff).into_iter().filter(|blob| is_compressed(&blob.media_type)).collect();
+        let known = self.usable_blobs(&diff);
         for blob in known.iter().take(CANDIDATES) {
             if self.registry.has_blob(&blob.digest).await? {
                 (self.progress)(PushProgress::AlreadyExists { layer });
@@ -255,16 +258,30 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
         self.remember(diff, blob)
     }
 
+    /// Known blobs that may stand for a layer. Of a layer that was built here, those compressed as is wanted now.
+    fn usable_blobs(&self, diff: &DiffId) -> Vec<KnownBlob> {
+        let built = self.store.blob_of_diff(diff).is_some_and(|kept| !is_compressed(&kept.media_type));
+        let wanted = |blob: &KnownBlob| {
+            is_compressed(&blob.media_type)
+                && (!built || blob.media_type.ends_with("zstd") == (self.compression == Compression::Zstd))
+        };
+        self.store.known_blobs(diff).into_iter().filter(wanted).collect()
+    }
+
     /// Sends a layer, from where it broke when the connection breaks.
     async fn upload(&self, diff: DiffId, session: Option<String>) -> Result<KnownBlob, Error> {
         let kept = self.store.blob_of_diff(&diff).ok_or_else(|| store::Error::NoSuchLayer(diff.to_string()))?;
-        let gzip = !is_compressed(&kept.media_type);
+        let compression = (!is_compressed(&kept.media_type)).then_some(self.compression);
         let mut upload = Upload { session, offset: 0 };
         let mut failures = 0;
         loop {
-            let error = match self.attempt(diff, &kept, gzip, &mut upload).await {
+            let error = match self.attempt(diff, &kept, compression, &mut upload).await {
                 Ok(sent) => {
-                    let media_type = if gzip { OCI_GZIP.to_owned() } else { kept.media_type };
+                    let media_type = match compression {
+                        Some(Compression::Gzip) => OCI_GZIP.to_owned(),
+                        Some(Compression::Zstd) => OCI_ZSTD.to_owned(),
+                        None => kept.media_type,
+                    };
                     return Ok(KnownBlob {
                         digest: sent.digest,
                         size: sent.size,
@@ -289,7 +306,7 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
             (self.progress)(PushProgress::Retrying { layer: diff.short(), seconds });
             tokio::time::sleep(wait).await;
             // The end of the last attempt may have arrived although its answer did not.
-            if !gzip && self.registry.has_blob(&kept.digest).await.unwrap_or(false) {
+            if compression.is_none() && self.registry.has_blob(&kept.digest).await.unwrap_or(false) {
                 return Ok(KnownBlob {
                     digest: kept.digest,
                     size: kept.size,
@@ -315,7 +332,13 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
     }
 
     /// One connection. `upload` is where the next one goes on.
-    async fn attempt(&self, diff: DiffId, kept: &BlobInfo, gzip: bool, upload: &mut Upload) -> Result<Sent, Error> {
+    async fn attempt(
+        &self,
+        diff: DiffId,
+        kept: &BlobInfo,
+        compression: Option<Compression>,
+        upload: &mut Upload,
+    ) -> Result<Sent, Error> {
         let session = match &upload.session {
             Some(session) => session.clone(),
             None => match self.registry.begin(None).await? {
@@ -328,9 +351,9 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
         upload.session = Some(session.clone());
         let (progress, layer, total) = (self.progress.clone(), diff.short(), kept.size);
         let report = move |current| progress(PushProgress::Pushing { layer: layer.clone(), current, total });
-        let (pieces, work) = outgoing(kept.path.clone(), gzip, upload.offset, report);
+        let (pieces, work) = outgoing(kept.path.clone(), compression, upload.offset, report);
         let body = Body::wrap_stream(stream(pieces));
-        let size = (!gzip).then_some(kept.size);
+        let size = compression.is_none().then_some(kept.size);
         let next = self.registry.send_piece(&session, upload.offset, size, body).await;
         let sent = work.await.map_err(|_| Error::Canceled)?;
         let (next, arrived) = match (next, &sent) {

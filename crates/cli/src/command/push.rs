@@ -18,6 +18,13 @@ pub static COMMAND: Command = Command {
     about: "Upload an image to a registry",
     flags: &[&[
         Flag::switch("all-tags", "Push all tags of an image to the repository").short('a'),
+        // Not one of Docker's.
+        Flag::value("compression", "string", "Compression of layers that were built here (\"gzip\"|\"zstd\")")
+            .default("\"gzip\"")
+            .check(|text| match text {
+                "gzip" | "zstd" => Ok(()),
+                other => Err(format!("invalid compression {other:?}: want gzip or zstd")),
+            }),
         Flag::switch("disable-content-trust", "Skip image signing").default("true").check(|text| match text {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(()),
             _ => Err("image signing is not supported".to_owned()),
@@ -46,6 +53,7 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
             .post(&format!("/images/{}/push", escape(&reference.familiar_name())))
             .text("tag", reference.tag().unwrap_or_default())
             .text("platform", &platform)
+            .text("compression", if m.text("compression") == "zstd" { "zstd" } else { "" })
             .header("x-registry-auth", &header)
             .send()
             .await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use store::ImageId;
 use tokio::sync::mpsc;
-use transfer::{Credentials, PushRequest};
+use transfer::{Compression, Credentials, PushRequest};
 use types::{Platform, Reference};
 
 use super::ImageProgress;
@@ -22,6 +22,7 @@ impl Engine {
         repository: Reference,
         tag: Option<Reference>,
         platform: Option<Platform>,
+        compression: Compression,
         credentials: Option<Credentials>,
     ) -> Steps {
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
@@ -31,7 +32,7 @@ impl Engine {
             let _ = sender.try_send(Ok(ImageProgress::PushingTo(repository.name())));
             let work = async {
                 let tags = engine.tags_to_push(&repository, tag.as_ref(), platform.as_ref())?;
-                engine.push_tags(repository, tags, credentials, &sender).await
+                engine.push_tags(repository, tags, compression, credentials, &sender).await
             };
             tokio::select! {
                 result = work => {
@@ -70,13 +71,14 @@ impl Engine {
         &self,
         repository: Reference,
         tags: Vec<(Reference, ImageId)>,
+        compression: Compression,
         credentials: Option<Credentials>,
         sender: &mpsc::Sender<Result<ImageProgress, Error>>,
     ) -> Result<(), Error> {
         let names: Vec<Reference> = tags.iter().map(|(name, _)| name.clone()).collect();
         let steps = sender.clone();
         let progress = move |step| drop(steps.try_send(Ok(ImageProgress::Push(step))));
-        let request = PushRequest { repository, tags, credentials, registries: self.registries() };
+        let request = PushRequest { repository, tags, compression, credentials, registries: self.registries() };
         transfer::push(&self.store, request, progress).await?;
         for name in names {
             self.image_event("push", &name.familiar(), &name.familiar_name(), None);

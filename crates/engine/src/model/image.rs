@@ -5,4 +5,4 @@ pub use store::{
     Aspect, Change, ChangeKind, ContainerConfig, FileDifference, GraphDriverData, Image, ImageConfig, ImageId,
     ImageManifest, ImportOptions, LayerShare, LoadEvent, Removed, Volume,
 };
-pub use transfer::{Credentials, Found, Progress, PushProgress, RemoteImage};
+pub use transfer::{Compression, Credentials, Found, Progress, PushProgress, RemoteImage};

@@ -2,6 +2,7 @@
 
 use api::registry::Authenticated;
 use api::system::AuthConfig;
+use engine::model::image::Compression;
 use hyper::header::HeaderName;
 use types::{Digest, Reference};
 
@@ -66,5 +67,11 @@ pub(crate) async fn push(mut call: Call) -> Outcome {
     let name: Reference = call.name.parse().map_err(reference_failure)?;
     let tag = call.query.text("tag").map(|tag| with_tag(&name, tag)).transpose()?;
     let platform = decode::platform(call.query.text("platform").filter(|_| call.since(46)))?;
-    progress(call.engine.image_push(name, tag, platform, credentials), false).await
+    // Not one of Docker's.
+    let compression = match call.query.text("compression").unwrap_or_default() {
+        "" | "gzip" => Compression::Gzip,
+        "zstd" => Compression::Zstd,
+        other => return Err(Failure::invalid(format!("invalid compression {other:?}: want gzip or zstd"))),
+    };
+    progress(call.engine.image_push(name, tag, platform, compression, credentials), false).await
 }
