@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
@@ -43,6 +43,8 @@ pub(crate) struct Refusal {
     registry: String,
     /// It wants to be left alone for so long.
     after: Option<Duration>,
+    /// Where a redirect leads that was not followed.
+    elsewhere: String,
     /// Requests in a time, as the registry counts them.
     allowed: Option<(u64, Option<Duration>)>,
 }
@@ -56,6 +58,7 @@ impl Refusal {
             code: String::new(),
             text: String::new(),
             registry: authority(response.url()),
+            elsewhere: elsewhere(&response),
             after: wanted_pause(response.headers(), jiff::Timestamp::now().as_second()),
             allowed: allowed(response.headers()),
         };
@@ -95,7 +98,11 @@ impl Refusal {
         match self.text.is_empty() || self.status.is_server_error() {
             false => Error::Refused(self.text),
             true => {
-                let said = if self.text.is_empty() { String::new() } else { format!(": {}", self.text) };
+                let said = match (self.elsewhere.is_empty(), self.text.is_empty()) {
+                    (false, _) => format!(": it leads to {}, where nobody follows", self.elsewhere),
+                    (true, false) => format!(": {}", self.text),
+                    (true, true) => String::new(),
+                };
                 Error::Status { status: self.status.to_string(), from: format!("{}{said}", self.registry) }
             }
         }
@@ -119,6 +126,11 @@ impl Refusal {
         };
         format!("{words} ({}{allowed}{again}; 'docker login' may raise the limit)", self.registry)
     }
+}
+
+fn elsewhere(response: &Response) -> String {
+    let target = response.headers().get(LOCATION).filter(|_| response.status().is_redirection());
+    target.and_then(|target| target.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 pub(crate) fn authority(url: &reqwest::Url) -> String {

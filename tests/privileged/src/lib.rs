@@ -24,6 +24,7 @@
 //! | `registry` | a local registry on loopback                                     |
 //! | `sandbox`  | dockerd with Docker's places, in namespaces of its own          |
 //! | `hub`      | images under Docker Hub's names, in a local registry             |
+//! | `served`   | an image as a registry serves it, to be spoilt                   |
 //! | `stub`     | a registry made by hand, which waits or refuses as a test wants  |
 //! | `schema`   | what answers must look like, by the reference                    |
 //! | `host`     | what the host shows: processes, cgroups, mounts, links           |
@@ -46,6 +47,7 @@ pub mod options;
 pub mod registry;
 pub mod sandbox;
 pub mod schema;
+pub mod served;
 pub mod stub;
 pub mod terminal;
 pub mod tmux;

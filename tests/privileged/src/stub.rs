@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::archive::{Image, sha256};
+use crate::served::Served;
 
 /// What was asked.
 pub struct Request {
@@ -35,6 +34,8 @@ pub struct Answer {
     pub cut: Option<usize>,
     /// Send the body again and again, and no length.
     pub endless: bool,
+    /// Say nothing at all and close the connection.
+    pub silent: bool,
 }
 
 type Answers = dyn Fn(&Request) -> Option<Answer> + Send + Sync;
@@ -51,7 +52,7 @@ pub struct Stub {
 impl Answer {
     /// An answer that comes at once.
     pub fn new(head: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
-        Self { head: head.into(), body: body.into(), held: false, cut: None, endless: false }
+        Self { head: head.into(), body: body.into(), held: false, cut: None, endless: false, silent: false }
     }
 
     /// The part of a whole that a request wants: all of it, or what its `Range` names.
@@ -99,44 +100,10 @@ impl Stub {
 
     /// Serves one image as `app:latest`; its layers are held until `open`.
     pub fn of_image(image: &Image) -> Self {
-        let config = image.configuration();
-        let layers: Vec<_> = image
-            .layers
-            .iter()
-            .map(|layer| {
-                let media_type = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-                json!({"mediaType": media_type, "size": layer.bytes().len(), "digest": layer.digest().to_string()})
-            })
-            .collect();
-        let manifest_type = "application/vnd.docker.distribution.manifest.v2+json";
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": manifest_type,
-            "config": {
-                "mediaType": "application/vnd.docker.container.image.v1+json",
-                "size": config.len(),
-                "digest": sha256(&config).to_string(),
-            },
-            "layers": layers,
-        })
-        .to_string();
-        let blobs: Vec<(String, Vec<u8>)> =
-            image.layers.iter().map(|layer| (layer.digest().to_string(), layer.bytes().to_vec())).collect();
-        Self::start(move |_, path| {
-            if path == "/v2/" {
-                return Some(Answer::new("200 OK", "{}"));
-            }
-            if path.starts_with("/v2/app/manifests/") {
-                let digest = sha256(manifest.as_bytes());
-                let head = format!("200 OK\r\ncontent-type: {manifest_type}\r\ndocker-content-digest: {digest}");
-                return Some(Answer::new(head, manifest.clone()));
-            }
-            let digest = path.strip_prefix("/v2/app/blobs/")?;
-            if digest == sha256(&config).to_string() {
-                return Some(Answer::new("200 OK", config.clone()));
-            }
-            let (_, bytes) = blobs.iter().find(|(known, _)| known == digest)?;
-            Some(Answer { held: true, ..Answer::new("200 OK", bytes.clone()) })
+        let (served, config) = (Served::of(image), sha256(&image.configuration()).to_string());
+        Self::serving(move |request| {
+            let layer = request.path.contains("/blobs/") && !request.path.ends_with(&config);
+            served.answer(request).map(|answer| Answer { held: layer, ..answer })
         })
     }
 
@@ -172,8 +139,11 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, open: &AtomicBool, an
     }
     read_body(&mut reader, &mut request)?;
     seen.lock().expect("no panic while locked").push(format!("{} {}", request.method, request.path));
-    let Answer { head, body, held, cut, endless } =
+    let Answer { head, body, held, cut, endless, silent } =
         answers(&request).unwrap_or_else(|| Answer::new("404 Not Found", Vec::new()));
+    if silent {
+        return Ok(());
+    }
     if endless {
         write!(stream, "HTTP/1.1 {head}\r\nconnection: close\r\n\r\n")?;
         loop {
