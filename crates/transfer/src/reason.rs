@@ -79,12 +79,11 @@ fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
             return Some(found);
         }
         // An I/O error does not name what it wraps as its source, but the source of that.
-        if let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
-            && let Some(found) = inner.downcast_ref::<rustls::Error>()
-        {
-            return Some(found);
-        }
-        next = cause.source();
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
     }
     None
 }

@@ -12,7 +12,8 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, DigitallySignedStruct, InconsistentKeys, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 /// What a registry's directory holds, as PEM texts.
@@ -72,9 +73,22 @@ impl Trust {
         let builder = builder.map_err(|error| error.to_string())?;
         let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned { inner, own, blind }));
         match self.identity {
-            Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|error| error.to_string()),
+            Some((chain, key)) => Ok(builder.with_client_cert_resolver(Arc::new(identity(chain, key)?))),
             None => Ok(builder.with_no_client_auth()),
         }
+    }
+}
+
+/// A certificate and its key. Certificates of version 1, which `openssl x509 -req` makes, are not ours to judge: the
+/// registry takes them.
+fn identity(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<SingleCertAndKey, String> {
+    let key = default_provider().key_provider.load_private_key(key).map_err(|error| error.to_string())?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err("tls: private key does not match public key".to_owned())
+        }
+        _ => Ok(certified.into()),
     }
 }
 

@@ -35,22 +35,26 @@ impl Registry {
 
     /// As `start`, with TLS at an address that no engine trusts by itself. `ca.crt` in `directory` is the authority.
     pub fn encrypted(address: &str, directory: &Path) -> Option<Self> {
+        Self::encrypted_as(address, &format!("IP:{address}"), directory)
+    }
+
+    /// As `encrypted`, with a certificate for another name, for example `DNS:other.example`.
+    pub fn encrypted_as(address: &str, name: &str, directory: &Path) -> Option<Self> {
+        certify(name, directory)?;
+        let tls = tls_section(directory);
+        Self::launch(address, |_| (format!(", tls: {{{tls}}}"), String::new()))
+    }
+
+    /// As `encrypted`, for clients only that show a certificate; `me.cert` and `me.key` in `directory` are such.
+    pub fn mutual(address: &str, directory: &Path) -> Option<Self> {
+        certify(&format!("IP:{address}"), directory)?;
         let file = |name: &str| directory.join(name).display().to_string();
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=registry"])
-            .args([
-                "-addext",
-                &format!("subjectAltName=IP:{address}"),
-                "-keyout",
-                &file("key.pem"),
-                "-out",
-                &file("ca.crt"),
-            ])
-            .output()
-            .ok()?;
-        assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
-        let tls = format!(", tls: {{certificate: {}, key: {}}}", file("ca.crt"), file("key.pem"));
-        Self::launch(address, |_| (tls, String::new()))
+        let request = ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=me"];
+        openssl(&[&request[..], &["-keyout", &file("me.key"), "-out", &file("me.csr")]].concat())?;
+        let sign = ["x509", "-req", "-days", "2", "-CAcreateserial", "-in", &file("me.csr"), "-out", &file("me.cert")];
+        openssl(&[&sign[..], &["-CA", &file("ca.crt"), "-CAkey", &file("key.pem")]].concat())?;
+        let tls = format!("{}, clientcas: [{}]", tls_section(directory), file("ca.crt"));
+        Self::launch(address, |_| (format!(", tls: {{{tls}}}"), String::new()))
     }
 
     fn launch(address: &str, extra: impl FnOnce(&Path) -> (String, String)) -> Option<Self> {
@@ -122,6 +126,25 @@ impl Drop for Registry {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// A key and a certificate of its own for a name.
+fn certify(name: &str, directory: &Path) -> Option<()> {
+    let file = |name: &str| directory.join(name).display().to_string();
+    let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=registry"];
+    let names = format!("subjectAltName={name}");
+    openssl(&[&request[..], &["-addext", &names, "-keyout", &file("key.pem"), "-out", &file("ca.crt")]].concat())
+}
+
+fn openssl(arguments: &[&str]) -> Option<()> {
+    let made = Command::new("openssl").args(arguments).output().ok()?;
+    assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+    Some(())
+}
+
+fn tls_section(directory: &Path) -> String {
+    let file = |name: &str| directory.join(name).display().to_string();
+    format!("certificate: {}, key: {}", file("ca.crt"), file("key.pem"))
 }
 
 /// A TCP port of loopback that is free now.

@@ -122,17 +122,21 @@ fn pushed(daemon: &Daemon, shared: &Shared, stub: &Stub) {
 #[test]
 fn img_27_a_push_goes_on_where_it_broke() {
     let daemon = Daemon::shared();
+    if daemon.is_reference() {
+        return skip("Docker begins again within the session that broke");
+    }
     let (shared, stub) = registry(Uploads { breaks: 2, ..Uploads::default() });
     pushed(daemon, &shared, &stub);
-    if !daemon.is_reference() {
-        // One session was enough for the layer, and one for the configuration.
-        assert_eq!(shared.lock().unwrap().sessions.len(), 2);
-    }
+    // One session was enough for the layer, and one for the configuration.
+    assert_eq!(shared.lock().unwrap().sessions.len(), 2);
 }
 
 #[test]
 fn img_27_a_session_that_is_gone_begins_again() {
     let daemon = Daemon::shared();
+    if daemon.is_reference() {
+        return skip("Docker begins again within the session that broke");
+    }
     let (shared, stub) = registry(Uploads { breaks: 1, forgetful: true, ..Uploads::default() });
     pushed(daemon, &shared, &stub);
     assert!(shared.lock().unwrap().sessions.len() >= 3);

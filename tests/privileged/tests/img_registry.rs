@@ -482,6 +482,52 @@ fn img_16_a_registry_of_its_own_certificate() {
     daemon.docker(&["rmi", &name]).exits(0);
 }
 
+#[test]
+fn img_16_a_certificate_for_another_name_is_told() {
+    let daemon = Daemon::shared();
+    let address = daemon.gateway();
+    let directory = daemon.scratch("other-name");
+    let registry = registry!(Registry::encrypted_as(&address, "DNS:other.example", &directory));
+    let place = Path::new("/etc/docker/certs.d").join(registry.host());
+    let _certificates = Removed(place.clone());
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::copy(directory.join("ca.crt"), place.join("ca.crt")).unwrap();
+    for client in daemon.clients() {
+        let pull = client.run(&["pull", &registry.reference("app")]);
+        pull.exits(1).says(&format!("Get \"https://{}/v2/\": ", registry.host())).says("x509: ");
+        if !daemon.is_reference() {
+            pull.says(&format!("certificate is valid for other.example, not {address}"));
+        }
+    }
+}
+
+#[test]
+fn img_16_a_registry_that_wants_a_certificate_gets_it() {
+    let daemon = Daemon::shared();
+    let directory = daemon.scratch("mutual");
+    let registry = registry!(Registry::mutual(&daemon.gateway(), &directory));
+    let place = Path::new("/etc/docker/certs.d").join(registry.host());
+    let _certificates = Removed(place.clone());
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::copy(directory.join("ca.crt"), place.join("ca.crt")).unwrap();
+    let name = registry.reference("app");
+    for client in daemon.clients() {
+        client.run(&["tag", "busybox", &name]).exits(0);
+        let refused = client.run(&["push", &name]);
+        refused.exits(1).says("tls: ").says("ertificate");
+        for file in ["me.cert", "me.key"] {
+            std::fs::copy(directory.join(file), place.join(file)).unwrap();
+        }
+        client.run(&["push", &name]).exits(0);
+        client.run(&["rmi", &name]).exits(0);
+        client.run(&["pull", &name]).exits(0);
+        client.run(&["rmi", &name]).exits(0);
+        for file in ["me.cert", "me.key"] {
+            std::fs::remove_file(place.join(file)).unwrap();
+        }
+    }
+}
+
 /// A directory that goes with this value.
 struct Removed(PathBuf);
 
