@@ -85,6 +85,9 @@ struct Node {
     metadata: Metadata,
 }
 
+/// Name and value.
+type Attribute = (Vec<u8>, Option<Vec<u8>>);
+
 impl Store {
     /// Compares two images.
     ///
@@ -265,7 +268,7 @@ fn target(path: &Path) -> Result<PathBuf> {
     fs::read_link(path).map_err(|source| Error::io("readlink", path, source))
 }
 
-fn attributes(path: &Path) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
+fn attributes(path: &Path) -> Result<Vec<Attribute>> {
     let failed = |source| Error::io("read the attributes of", path, source);
     let mut names = list_xattrs(path).map_err(failed)?;
     names.sort();

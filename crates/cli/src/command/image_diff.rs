@@ -72,8 +72,8 @@ fn images(found: &Value, names: [&str; 2], whole: bool) -> String {
     let mut text = "IMAGE\tIMAGE ID\tLAYERS\tSIZE\tHIDDEN\n".to_owned();
     for (name, image) in names.into_iter().zip([found.at("From"), found.at("To")]) {
         let layers = image.at("Layers").items().len();
-        let (size, hidden) = (size(&image.at("Size")), size(&image.at("Hidden")));
-        text.push_str(&format!("{name}\t{}\t{layers}\t{size}\t{hidden}\n", id(&image.at("Id"), whole)));
+        let (size, hidden) = (size(image.at("Size")), size(image.at("Hidden")));
+        text.push_str(&format!("{name}\t{}\t{layers}\t{size}\t{hidden}\n", id(image.at("Id"), whole)));
     }
     align(&text, TABLE)
 }
@@ -87,8 +87,8 @@ fn layers(found: &Value, names: [&str; 2], whole: bool) -> String {
             if shared && name == names[1] && names[0] != names[1] {
                 continue;
             }
-            let (diff, place) = (id(&layer.at("DiffID"), whole), if shared { "both" } else { name });
-            let (size, hidden) = (size(&layer.at("Size")), size(&layer.at("Hidden")));
+            let (diff, place) = (id(layer.at("DiffID"), whole), if shared { "both" } else { name });
+            let (size, hidden) = (size(layer.at("Size")), size(layer.at("Hidden")));
             text.push_str(&format!("{diff}\t{place}\t{size}\t{}\t{hidden}\n", layer.at("Entries").as_i64()));
         }
     }
@@ -115,7 +115,7 @@ fn files(found: &Value) -> String {
     let files = found.at("Files");
     let mut text = String::new();
     for file in files.items() {
-        let (from, to) = (size(&file.at("From")), size(&file.at("To")));
+        let (from, to) = (size(file.at("From")), size(file.at("To")));
         let aspects = file.at("Aspects").texts().join(", ");
         let sizes = match kind(file) {
             "A" => to,

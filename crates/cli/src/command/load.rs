@@ -28,8 +28,6 @@ pub static COMMAND: Command = Command {
     run,
 };
 
-/// Bytes of a piece of an upload.
-
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
     let path = m.text("input");
     if path.is_empty() && context.input_is_terminal() {

@@ -48,7 +48,7 @@ impl ImageFilter {
                 "dangling" => parsed.dangling = Some(truth("dangling", value)?),
                 "label" => parsed.labels.push(label(value)),
                 "reference" => {
-                    parsed.references.push(pattern(value).ok_or_else(|| InvalidFilter::Pattern(value.clone()))?)
+                    parsed.references.push(pattern(value).ok_or_else(|| InvalidFilter::Pattern(value.clone()))?);
                 }
                 "before" => parsed.before = earlier(parsed.before, created(value)?),
                 "until" => {

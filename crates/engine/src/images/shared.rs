@@ -92,6 +92,9 @@ impl SharedPull {
     /// Tells everybody. Steps are for display: one that finds no room is left out, and later ones tell more.
     pub(crate) fn tell(&self, step: Progress) {
         let mut listeners = self.lock();
+        if too_early(&listeners.told, &step) {
+            return;
+        }
         listeners.senders.retain(|sender| {
             let sent = sender.try_send(Ok(ImageProgress::Pull(step.clone())));
             !matches!(sent, Err(mpsc::error::TrySendError::Closed(_)))
@@ -110,6 +113,18 @@ impl SharedPull {
     fn lock(&self) -> MutexGuard<'_, Listeners> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A layer is unpacked while it arrives, but its one bar cannot show both: until it is there, it shows the download.
+fn too_early(told: &[Progress], step: &Progress) -> bool {
+    let Progress::Extracting { layer, .. } = step else { return false };
+    told.iter().any(|last| match last {
+        Progress::PullingFsLayer { layer: other }
+        | Progress::Waiting { layer: other }
+        | Progress::Downloading { layer: other, .. }
+        | Progress::VerifyingChecksum { layer: other } => other == layer,
+        _ => false,
+    })
 }
 
 /// Of a layer's steps only the last one counts, in the place of the first.
@@ -156,6 +171,24 @@ mod tests {
         let waiting = Progress::Waiting { layer: "1".to_owned() };
         let complete = Progress::PullComplete { layer: "2".to_owned() };
         assert_eq!(heard(&mut second).await, [waiting, layer("2"), complete]);
+    }
+
+    #[test]
+    fn a_bar_shows_the_download_before_the_unpacking() {
+        let layer = || "1".to_owned();
+        let extracting = Progress::Extracting { layer: layer(), current: 1, total: 2 };
+        let mut told = Vec::new();
+        for (step, early) in [
+            (Progress::PullingFsLayer { layer: layer() }, true),
+            (Progress::Downloading { layer: layer(), current: 1, total: 2 }, true),
+            (Progress::VerifyingChecksum { layer: layer() }, true),
+            (Progress::DownloadComplete { layer: layer() }, false),
+            (extracting.clone(), false),
+            (Progress::PullingFsLayer { layer: "2".to_owned() }, false),
+        ] {
+            note(&mut told, step);
+            assert_eq!(too_early(&told, &extracting), early, "{told:?}");
+        }
     }
 
     #[tokio::test]
