@@ -61,30 +61,42 @@ impl Writer {
             partial.discard();
         }
         let mut received = self.begin(partial.open(self.path())?).await?;
-        let mut failures = 0;
-        let wrong = || Error::Verification(descriptor.digest);
         let complete = match descriptor.size {
             0 => received > 0 && self.digest().await? == descriptor.digest,
             size => received == size,
         };
-        while !complete {
-            let before = received;
-            let Err(error) = self.receive(source, descriptor, &mut received, progress).await else { break };
+        if !complete {
+            self.receive_all(source, descriptor, &mut received, progress).await?;
+        }
+        progress(Progress::VerifyingChecksum { layer: layer.clone() });
+        if self.digest().await? != descriptor.digest {
+            return Err(Error::Verification(descriptor.digest));
+        }
+        progress(Progress::DownloadComplete { layer });
+        Ok(())
+    }
+
+    /// As many connections as it takes.
+    async fn receive_all(
+        &mut self,
+        source: &Source,
+        descriptor: &Descriptor,
+        received: &mut u64,
+        progress: &(impl Fn(Progress) + Sync),
+    ) -> Result<(), Error> {
+        let mut failures = 0;
+        loop {
+            let before = *received;
+            let Err(error) = self.receive(source, descriptor, received, progress).await else { return Ok(()) };
             // What came is in the file before anybody gives up.
             self.flush().await?;
             // A connection that brought something is no failure of the registry.
-            failures = if received - before >= WORTH { 1 } else { failures + 1 };
+            failures = if *received - before >= WORTH { 1 } else { failures + 1 };
             let wait = pause(failures, error.wanted_pause()).filter(|_| failures < source.attempts);
             let (true, Some(wait)) = (error.is_transient(), wait) else { return Err(error.of_download(descriptor)) };
             tracing::info!(blob = %descriptor.digest, received, %error, "trying again");
             tokio::time::sleep(wait).await;
         }
-        progress(Progress::VerifyingChecksum { layer: layer.clone() });
-        if self.digest().await? != descriptor.digest {
-            return Err(wrong());
-        }
-        progress(Progress::DownloadComplete { layer });
-        Ok(())
     }
 
     /// One connection. `received` counts over all of them.

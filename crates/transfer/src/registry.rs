@@ -213,6 +213,11 @@ impl Registry {
     /// What a refusal to write means.
     pub(crate) fn refused_push(&self, refusal: Refusal) -> Error {
         match refusal.status {
+            // The hub's own images have no slash in their names.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if is_official(&self.familiar) => {
+                let words = some_or(refusal.text, "denied: requested access to the resource is denied");
+                Error::Refused(format!("{words}: {}", own_name(&self.familiar)))
+            }
             StatusCode::UNAUTHORIZED if self.authorization.lacks_password() => Error::NoPassword,
             StatusCode::UNAUTHORIZED if refusal.text.is_empty() => {
                 Error::Refused("unauthorized: authentication required".to_owned())
@@ -261,6 +266,45 @@ fn next_page(url: &str, headers: &HeaderMap) -> Option<String> {
     Some(reqwest::Url::parse(url).ok()?.join(target).ok()?.into())
 }
 
+/// A name without a registry and without an owner is one of the hub's own images.
+fn is_official(familiar: &str) -> bool {
+    !familiar.contains('/')
+}
+
+/// What somebody wants to do who pushes an official name.
+fn own_name(familiar: &str) -> String {
+    format!(
+        "push access denied, official images belong to the hub: give the image a name of your own \
+         (docker tag {familiar} docker.io/USER/{familiar}) and push that"
+    )
+}
+
 fn some_or(text: String, default: &str) -> String {
     if text.is_empty() { default.to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn official_names_are_the_hubs() {
+        let familiar = |text: &str| text.parse::<Reference>().expect("a name").familiar_name();
+        assert!(is_official(&familiar("centos:7")) && is_official(&familiar("docker.io/library/centos")));
+        assert!(!is_official(&familiar("user/centos")) && !is_official(&familiar("127.0.0.1:5000/centos")));
+        assert!(own_name("centos").contains("docker tag centos docker.io/USER/centos"));
+    }
+
+    #[test]
+    fn the_next_page_is_where_the_link_says() {
+        let page = |link: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(LINK, reqwest::header::HeaderValue::from_static(link));
+            next_page("http://reg.example/v2/app/tags/list", &headers)
+        };
+        let next = page("</v2/app/tags/list?last=a&n=1>; rel=\"next\"");
+        assert_eq!(next.as_deref(), Some("http://reg.example/v2/app/tags/list?last=a&n=1"));
+        assert_eq!(page("</v2/x>; rel=\"prev\""), None);
+        assert_eq!(page("nonsense"), None);
+    }
 }

@@ -23,6 +23,11 @@ impl Registry {
         Self::launch("127.0.0.1", |_| (String::new(), String::new()))
     }
 
+    /// As `start`, at an address that no engine trusts by itself.
+    pub fn start_at(address: &str) -> Option<Self> {
+        Self::launch(address, |_| (String::new(), String::new()))
+    }
+
     /// As `start`, for the one account `user` with the password `secret`.
     pub fn guarded() -> Option<Self> {
         Self::launch("127.0.0.1", |directory| {

@@ -528,6 +528,69 @@ fn img_16_a_registry_that_wants_a_certificate_gets_it() {
     }
 }
 
+#[test]
+fn dmn_11_insecure_registries_need_no_tls_and_no_authority() {
+    let trusting = json!({"insecure-registries": ["10.0.0.0/8"], "max-download-attempts": 1});
+    let daemon = Daemon::start(Options { config: Some(trusting), ..Options::default() });
+    let strict = Daemon::shared();
+    let plain = registry!(Registry::start_at(&daemon.gateway()));
+    let encrypted = registry!(Registry::encrypted(&daemon.gateway(), &daemon.scratch("authority")));
+    for registry in [&plain, &encrypted] {
+        let name = registry.reference("project/img");
+        for client in daemon.clients() {
+            client.run(&["tag", "busybox", &name]).exits(0);
+            client.run(&["push", &name]).exits(0);
+            client.run(&["rmi", &name]).exits(0);
+            client.run(&["pull", &name]).exits(0);
+            client.run(&["rmi", &name]).exits(0);
+        }
+    }
+    for client in strict.clients() {
+        let pull = client.run(&["pull", &plain.reference("project/img")]);
+        pull.exits(1).says("http: server gave HTTP response to HTTPS client");
+        let pull = client.run(&["pull", &encrypted.reference("project/img")]);
+        pull.exits(1).says("x509: certificate signed by unknown authority");
+    }
+}
+
+#[test]
+fn hub_03_an_identity_token_is_exchanged_for_a_token() {
+    static REALM: OnceLock<String> = OnceLock::new();
+    let daemon = Daemon::shared();
+    let stub = Stub::serving(|request| {
+        let realm = REALM.get()?;
+        if request.path.starts_with("/token") {
+            let form = String::from_utf8_lossy(&request.body).into_owned();
+            let right = request.method == "POST"
+                && form.contains("grant_type=refresh_token")
+                && form.contains("refresh_token=refresh-me")
+                && form.contains("scope=repository%3Aapp%3Apull");
+            return Some(match right {
+                true => Answer::new("200 OK", r#"{"access_token":"exchanged","expires_in":300}"#),
+                false => Answer::new("401 Unauthorized", ""),
+            });
+        }
+        if request.header("authorization") == Some("Bearer exchanged") {
+            // Let in: there is nothing.
+            let body = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#;
+            return Some(Answer::new("404 Not Found", body));
+        }
+        let challenge = format!("Negotiate, Bearer realm=\"http://{realm}/token\", service=\"a, \\\"b\\\"\"");
+        Some(Answer::new(format!("401 Unauthorized\r\nwww-authenticate: {challenge}"), ""))
+    });
+    REALM.get_or_init(|| stub.host().to_owned());
+    let name = format!("{}/app", stub.host());
+    for user in User::all(daemon) {
+        let account = json!({"auth": "PHRva2VuPjo=", "identitytoken": "refresh-me"});
+        std::fs::write(user.file(), json!({"auths": {stub.host(): account}}).to_string()).unwrap();
+        let pull = user.run(&["pull", &name]);
+        pull.exits(1).says(&format!("manifest for {name}:latest not found: manifest unknown: manifest unknown"));
+        std::fs::write(user.file(), "{}").unwrap();
+        let pull = user.run(&["pull", &name]);
+        pull.exits(1).says("unauthorized");
+    }
+}
+
 /// A directory that goes with this value.
 struct Removed(PathBuf);
 
