@@ -120,10 +120,10 @@ fn img_04_filters_choose_images() {
         let mut both = [first.clone(), second.clone()];
         both.sort_unstable();
         assert_eq!(found(&[&label]), both);
-        assert_eq!(found(&[&label_one]), [first.clone()]);
-        assert_eq!(found(&[&label, "label=other=x"]), [second.clone()], "labels add up");
-        assert_eq!(found(&[&label, &format!("before={new}")]), [first.clone()]);
-        assert_eq!(found(&[&label, &format!("since={old}")]), [second.clone()]);
+        assert_eq!(found(&[&label_one]), [first.as_str()]);
+        assert_eq!(found(&[&label, "label=other=x"]), [second.as_str()], "labels add up");
+        assert_eq!(found(&[&label, &format!("before={new}")]), [first.as_str()]);
+        assert_eq!(found(&[&label, &format!("since={old}")]), [second.as_str()]);
         assert_eq!(found(&[&label, &format!("since={new}")]), Vec::<String>::new());
         assert_eq!(found(&[&format!("reference={name}:o*"), &format!("reference={name}:n*")]).len(), 2);
         assert_eq!(found(&[&label, "dangling=true"]), Vec::<String>::new());
@@ -177,8 +177,8 @@ fn img_07_the_old_image_of_a_name_is_dangling() {
         let table = rows(&client, &[]);
         assert_eq!(table[1][..3], ["moved", "v1", &new[7..19]]);
         assert_eq!(table[2][..3], ["<none>", "<none>", &old[7..19]]);
-        assert_eq!(ids(&client, &["-f", "dangling=true"]), [old.clone()]);
-        assert_eq!(ids(&client, &["-f", "dangling=false"]), [new.clone()]);
+        assert_eq!(ids(&client, &["-f", "dangling=true"]), [old.as_str()]);
+        assert_eq!(ids(&client, &["-f", "dangling=false"]), [new.as_str()]);
         let prune = client.run(&["image", "prune", "-f"]);
         assert_eq!(prune.lines()[..2], ["Deleted Images:", &format!("deleted: {old}")], "{prune}");
         assert_eq!(ids(&client, &[]), [new]);
