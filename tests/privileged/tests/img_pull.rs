@@ -324,3 +324,31 @@ fn img_16_a_layer_may_come_from_elsewhere() {
     }
     assert!(other.count("GET /layer") >= 1);
 }
+
+#[test]
+fn img_17_names_have_a_host_a_path_a_tag_and_a_digest() {
+    let daemon = empty();
+    let image = image("named ");
+    let served = Served::of(&image);
+    let digest = sha256(&served.top.1).to_string();
+    let stub = Stub::serving(move |request| {
+        let path = request.path.replace("/v2/user/app/", "/v2/app/");
+        let request =
+            Request { path, method: request.method.clone(), headers: request.headers.clone(), body: Vec::new() };
+        served.answer(&request)
+    });
+    let name = format!("{}/user/app", stub.host());
+    for client in daemon.clients() {
+        for text in [name.clone(), format!("{name}:v1"), format!("{name}@{digest}"), format!("{name}:v1@{digest}")] {
+            client.run(&["pull", &text]).exits(0);
+            let short = text.replace(":v1@", "@");
+            assert_eq!(daemon.inspect(&short, "{{.Id}}"), image.id().to_string(), "{text}");
+            client.run(&["rmi", "-f", &image.id().to_string()]).exits(0);
+        }
+        let upper = client.run(&["pull", "Upper"]);
+        upper.exits(1).says("invalid reference format: repository name (library/Upper) must be lowercase");
+        for text in ["app:", "app@sha256:12", "-app", "http://app"] {
+            client.run(&["pull", "--", text]).exits(1).says("invalid reference format");
+        }
+    }
+}
