@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use flate2::write::GzEncoder;
+use codec::GzipWriter;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use types::Digest;
@@ -35,6 +35,15 @@ pub enum Compression {
 /// A middle between speed and size (zstd's own default).
 const ZSTD_LEVEL: i32 = 3;
 
+/// What a layer is sent as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// The bytes of the file, which has this digest.
+    AsKept(Digest),
+    /// Compressed on the way.
+    Compressed(Compression),
+}
+
 /// What came out of a file.
 pub(crate) struct Sent {
     pub(crate) digest: Digest,
@@ -46,22 +55,17 @@ pub(crate) type Outgoing = (mpsc::Receiver<io::Result<Bytes>>, JoinHandle<Result
 
 /// Reads a file on a thread of its own. What comes out is the same each time: the first `skip` bytes, which the other
 /// side has already, are only counted. `progress` is told how many of the file's bytes have been read.
-pub(crate) fn outgoing(
-    path: PathBuf,
-    compression: Option<Compression>,
-    skip: u64,
-    progress: impl Fn(u64) + Send + 'static,
-) -> Outgoing {
+pub(crate) fn outgoing(path: PathBuf, form: Form, skip: u64, progress: impl Fn(u64) + Send + 'static) -> Outgoing {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     let work = tokio::task::spawn_blocking(move || {
         let sink = Sink {
             sender: sender.clone(),
             buffer: Vec::with_capacity(PIECE),
-            context: Context::new(&SHA256),
+            context: matches!(form, Form::Compressed(_)).then(|| Context::new(&SHA256)),
             size: 0,
             skip,
         };
-        let result = copy(&path, compression, sink, &progress);
+        let result = copy(&path, form, sink, &progress);
         if let Err(error) = &result {
             // Ends the request: a body that ends early must not look whole.
             let _ = sender.blocking_send(Err(io::Error::other(error.to_string())));
@@ -71,34 +75,39 @@ pub(crate) fn outgoing(
     (receiver, work)
 }
 
-fn copy(path: &Path, compression: Option<Compression>, sink: Sink, progress: &dyn Fn(u64)) -> Result<Sent, Error> {
+fn copy(path: &Path, form: Form, mut sink: Sink, progress: &dyn Fn(u64)) -> Result<Sent, Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(read)?;
     let mut reader = BufReader::with_capacity(PIECE, Reporting { inner: file, current: 0, last: None, progress });
-    let mut sink = match compression {
-        Some(Compression::Gzip) => {
-            let mut encoder = GzEncoder::new(sink, flate2::Compression::default());
+    let mut sink = match form {
+        Form::Compressed(Compression::Gzip) => {
+            let mut encoder = GzipWriter::new(sink);
             io::copy(&mut reader, &mut encoder).and_then(|_| encoder.finish()).map_err(read)?
         }
-        Some(Compression::Zstd) => {
+        Form::Compressed(Compression::Zstd) => {
             let mut encoder = zstd::stream::write::Encoder::new(sink, ZSTD_LEVEL).map_err(read)?;
             io::copy(&mut reader, &mut encoder).and_then(|_| encoder.finish()).map_err(read)?
         }
-        None => {
-            let mut sink = sink;
+        Form::AsKept(_) => {
             io::copy(&mut reader, &mut sink).map_err(read)?;
             sink
         }
     };
     sink.flush().map_err(read)?;
-    Ok(Sent { digest: finish(sink.context), size: sink.size })
+    let digest = match (sink.context, form) {
+        (Some(context), _) => finish(context),
+        (None, Form::AsKept(digest)) => digest,
+        (None, Form::Compressed(_)) => return Err(Error::Canceled),
+    };
+    Ok(Sent { digest, size: sink.size })
 }
 
 /// Collects pieces for an asynchronous receiver, and their digest.
 struct Sink {
     sender: mpsc::Sender<io::Result<Bytes>>,
     buffer: Vec<u8>,
-    context: Context,
+    /// `None` when the digest is known.
+    context: Option<Context>,
     size: u64,
     /// Bytes that are not sent.
     skip: u64,
@@ -118,7 +127,9 @@ impl Write for Sink {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
-        self.context.update(&piece);
+        if let Some(context) = &mut self.context {
+            context.update(&piece);
+        }
         self.size += piece.len() as u64;
         let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(piece.len());
         self.skip -= skipped as u64;
@@ -160,9 +171,10 @@ mod tests {
         let path = directory.path().join("layer");
         let text = b"layer ".repeat(100_000);
         std::fs::write(&path, &text).expect("write");
-        let (gzip, zstd) = (Some(Compression::Gzip), Some(Compression::Zstd));
-        for (compression, skip) in [(None, 0), (gzip, 0), (zstd, 0), (None, 300_000), (gzip, 500), (zstd, 10)] {
-            let (mut pieces, work) = outgoing(path.clone(), compression, skip, |_| {});
+        let (gzip, zstd) = (Form::Compressed(Compression::Gzip), Form::Compressed(Compression::Zstd));
+        let kept = Form::AsKept(sha256(&text));
+        for (form, skip) in [(kept, 0), (gzip, 0), (zstd, 0), (kept, 300_000), (gzip, 500), (zstd, 10)] {
+            let (mut pieces, work) = outgoing(path.clone(), form, skip, |_| {});
             let mut bytes = Vec::new();
             while let Some(piece) = pieces.recv().await {
                 bytes.extend_from_slice(&piece.expect("piece"));
@@ -174,16 +186,16 @@ mod tests {
             }
             assert_eq!((sent.digest, sent.size), (sha256(&bytes), bytes.len() as u64));
             let mut plain = Vec::new();
-            match compression {
-                Some(Compression::Zstd) => plain = zstd::decode_all(&bytes[..]).expect("zstd"),
-                Some(Compression::Gzip) => {
-                    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).map(|_| ()).expect("gzip")
+            match form {
+                Form::Compressed(Compression::Zstd) => plain = zstd::decode_all(&bytes[..]).expect("zstd"),
+                Form::Compressed(Compression::Gzip) => {
+                    flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).map(|_| ()).expect("gzip")
                 }
-                None => plain.clone_from(&bytes),
+                Form::AsKept(_) => plain.clone_from(&bytes),
             }
             assert!(plain == text);
         }
-        let (mut pieces, work) = outgoing(directory.path().join("none"), None, 0, |_| {});
+        let (mut pieces, work) = outgoing(directory.path().join("none"), kept, 0, |_| {});
         assert!(pieces.recv().await.is_some_and(|piece| piece.is_err()));
         assert!(work.await.expect("thread").is_err());
     }

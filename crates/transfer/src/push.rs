@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use types::{Digest, Reference};
 
-use crate::compress::{Compression, Sent, outgoing};
+use crate::compress::{Compression, Form, Sent, outgoing};
 use crate::config::Registries;
 use crate::fetch::sha256;
 use crate::manifest::{OCI_GZIP, OCI_ZSTD};
@@ -351,7 +351,8 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
         upload.session = Some(session.clone());
         let (progress, layer, total) = (self.progress.clone(), diff.short(), kept.size);
         let report = move |current| progress(PushProgress::Pushing { layer: layer.clone(), current, total });
-        let (pieces, work) = outgoing(kept.path.clone(), compression, upload.offset, report);
+        let form = compression.map_or(Form::AsKept(kept.digest), Form::Compressed);
+        let (pieces, work) = outgoing(kept.path.clone(), form, upload.offset, report);
         let body = Body::wrap_stream(stream(pieces));
         let size = compression.is_none().then_some(kept.size);
         let next = self.registry.send_piece(&session, upload.offset, size, body).await;
