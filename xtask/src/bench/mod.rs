@@ -13,10 +13,15 @@
 //! | `ps_many_ms`                                      | list of the many, median of 10                              |
 //! | `many_remove_s`                                   | forced removal of the many by 8 clients                     |
 //! | `log_write_mb_s`, `log_read_mb_s`                 | 240 MB of 120-byte lines through the log and back           |
+//! | `load_s`, `save_s`                                | an image of two layers, 375 MB, from and to a file          |
+//! | `push_built_s`, `push_pulled_s`                   | the same to an empty registry: loaded before, pulled before |
+//! | `pull_s`                                          | the same from that registry, nothing of it here             |
+//! | `images_peak_mb`                                  | the most memory resident at a time meanwhile (`VmHWM`)      |
 //!
 //! Memory is the sum of `Pss` (proc(5), smaps_rollup) over the engine's processes, in MB of 1024 kB.
 
 mod figures;
+mod images;
 mod memory;
 mod work;
 
@@ -78,13 +83,14 @@ fn foreign(plan: &Plan, socket: &Path) -> Result<Figures> {
 fn measure(plan: &Plan, client: Client, socket: &Path, processes: memory::Processes) -> Figures {
     let subject = Subject { client, socket: socket.to_owned(), processes, runs: plan.runs, many: plan.many };
     let mut figures = Figures::default();
-    let steps: [(&str, work::Step); 6] = [
+    let steps: [(&str, work::Step); 7] = [
         ("life_bridge", work::life_bridge),
         ("life_none", work::life_none),
         ("cli_run", work::cli_run),
         ("exec", work::exec),
         ("many", work::many),
         ("logs", work::logs),
+        ("images", images::images),
     ];
     for (name, step) in steps {
         if plan.only.is_empty() || plan.only.iter().any(|wanted| wanted == name) {
