@@ -6,6 +6,7 @@
 //! | `test [filter]`                          | builds everything the tests need and runs them             |
 //! | `features`                               | which rows of `docs/dev/features.txt` the last run proved  |
 //! | `fixtures`                               | builds the fixture images only                             |
+//! | `fuzz [SECONDS]`                         | feeds the parsers with what nobody would write             |
 //! | `bench [--against SOCKET] [--runs N]`    | measures an optimised build, beside another engine         |
 //! | `soak [N]`                               | repeats the crash tests                                    |
 //! | `soak load [CONTAINERS CLIENTS SECONDS]` | many containers and many clients, on an optimised build    |
@@ -18,6 +19,7 @@ mod cargo;
 mod check;
 mod diff;
 mod features;
+mod fuzz;
 mod load;
 mod soak;
 mod suite;
@@ -27,7 +29,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "usage: cargo xtask check | test [filter] | features | fixtures | \
+const USAGE: &str = "usage: cargo xtask check | test [filter] | features | fixtures | fuzz [SECONDS] | \
                      bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | soak load [N N N] | diff [SCRIPT] | \
                      suite docker-py|bollard [--only ENGINE] [TEXT]";
 
@@ -50,6 +52,7 @@ fn dispatch() -> Result<()> {
         "features" => features::run(),
         "fixtures" => test::fixtures(),
         "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         "soak" => soak::run(rest),
         "diff" => diff::run(rest),
         "suite" => suite::run(rest),

@@ -16,6 +16,8 @@ mod error;
 mod export;
 pub mod files;
 mod fsck;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hello_world;
 mod ids;
 mod image;

@@ -16,6 +16,8 @@ mod endpoint;
 mod error;
 mod failure;
 mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 mod growing;
 mod health;
 mod inspect;

@@ -210,7 +210,7 @@ impl Descriptor {
 }
 
 /// The header decides; some registries send something generic, then the document does.
-fn media_type(which: &str, declared: String, bytes: &[u8]) -> Result<String, Error> {
+pub(crate) fn media_type(which: &str, declared: String, bytes: &[u8]) -> Result<String, Error> {
     let known = |kind: &str| INDEXES.contains(&kind) || MANIFESTS.contains(&kind);
     if known(&declared) || declared.starts_with(SCHEMA1) {
         return Ok(declared);

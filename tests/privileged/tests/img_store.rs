@@ -354,3 +354,43 @@ fn sto_21_fsck_finds_what_is_broken_and_removes_only_what_has_no_owner() {
     let run = fsck(&["--data-root", "/nonexistent"]);
     assert!(run.code == 1 && run.stderr.contains("/nonexistent is not the data root of a daemon"), "{run}");
 }
+
+/// One store, many clients: who loses a race is told so, and what is used stays.
+#[test]
+fn img_39_images_come_and_go_while_they_are_used() {
+    let daemon = Daemon::start(Options::default());
+    let archive = daemon.scratch("race").join("racing.tar");
+    let layers = vec![Layer::of_files(&[("one", b"1")]), Layer::of_files(&[("two", b"2")])];
+    let image = Image { reference: "racing:v1".to_owned(), layers, config: json!({"Cmd": ["/x"]}) };
+    fs::write(&archive, image.to_bytes()).unwrap();
+    let archive = archive.display().to_string();
+    daemon.docker(&["create", "--name", "base", "busybox", "true"]).exits(0);
+    let work: [&[&str]; 8] = [
+        &["load", "-q", "-i", &archive],
+        &["load", "-q", "-i", &archive],
+        &["rmi", "racing:v1"],
+        &["rmi", "-f", "racing:v1"],
+        &["image", "prune", "-f"],
+        &["save", "-o", "/dev/null", "busybox", "racing:v1"],
+        &["commit", "base", "racing:v1"],
+        &["run", "--rm", "--network", "none", "busybox", "true"],
+    ];
+    std::thread::scope(|scope| {
+        for arguments in work {
+            let daemon = &daemon;
+            scope.spawn(move || {
+                for _ in 0..8 {
+                    let run = daemon.docker(arguments);
+                    // Loads, commits, prunes and runs of what is there never fail; the others may find nothing.
+                    let loser = run.stderr.contains("No such image") || run.stderr.contains("No such layer");
+                    assert!(run.code == 0 || (loser && matches!(arguments[0], "rmi" | "save")), "{run}");
+                }
+            });
+        }
+    });
+    whole(&daemon);
+    daemon.docker(&["rmi", "-f", "racing:v1"]);
+    daemon.docker(&["image", "prune", "-f"]).exits(0);
+    assert_eq!(daemon.docker(&["images", "-aq"]).lines().len(), 1);
+    whole(&daemon);
+}
