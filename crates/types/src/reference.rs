@@ -102,6 +102,8 @@ impl Reference {
         }
         match self.path.strip_prefix("library/") {
             Some(short) if !short.contains('/') => short.to_owned(),
+            // The path alone would be read as the name of another registry.
+            _ if looks_like_domain(&self.path) => self.name(),
             _ => self.path.clone(),
         }
     }
@@ -164,12 +166,15 @@ impl FromStr for Reference {
     }
 }
 
-/// The first component is a registry when it looks like a host: a dot, a port, `localhost` or a capital.
+/// The first of several components is a registry when it looks like a host: a dot, a port, `localhost` or a capital.
+fn looks_like_domain(name: &str) -> bool {
+    let Some((first, _)) = name.split_once('/') else { return false };
+    first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
 fn split_domain(name: &str) -> (String, String) {
     let (domain, path) = match name.split_once('/') {
-        Some((first, rest))
-            if first.contains(['.', ':']) || first == "localhost" || first.to_ascii_lowercase() != first =>
-        {
+        Some((first, rest)) if looks_like_domain(name) => {
             (if first == "index.docker.io" { DEFAULT_DOMAIN } else { first }, rest)
         }
         _ => (DEFAULT_DOMAIN, name),
@@ -240,6 +245,9 @@ mod tests {
             ("localhost/app", "localhost/app", "localhost/app"),
             ("127.0.0.1:5000/a/b:v1", "127.0.0.1:5000/a/b:v1", "127.0.0.1:5000/a/b:v1"),
             ("[::1]:5000/a", "[::1]:5000/a", "[::1]:5000/a"),
+            // Its path alone would be on another registry.
+            ("docker.io/example.com/a:v1", "docker.io/example.com/a:v1", "docker.io/example.com/a:v1"),
+            ("docker.io/localhost/a:v1", "docker.io/localhost/a:v1", "docker.io/localhost/a:v1"),
         ] {
             let reference: Reference = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
             assert_eq!((reference.to_string().as_str(), reference.familiar().as_str()), (full, familiar));
