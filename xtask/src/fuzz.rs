@@ -20,7 +20,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let seconds: u32 = arguments.first().map_or(Ok(SECONDS), |text| text.parse()).context("SECONDS is a number")?;
     let (fuzz, made) = (workspace().join("fuzz"), workspace().join("target/fuzz"));
     let mut build = cargo();
-    build.args(["build", "--locked", "--manifest-path"]).arg(fuzz.join("Cargo.toml"));
+    build.args(["build", "--manifest-path"]).arg(fuzz.join("Cargo.toml"));
     build.arg("--target-dir").arg(&made).args(["--target", "host-tuple"]).env("RUSTFLAGS", FLAGS);
     run_command(&mut build)?;
     let triple = std::env::consts::ARCH.to_owned() + "-unknown-linux-gnu";
