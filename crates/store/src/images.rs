@@ -138,9 +138,6 @@ impl Store {
             return Ok(id);
         }
         let paths = &self.0.paths;
-        // One flush for all layers, blobs and records of the image, before anything refers to them.
-        let root = std::fs::File::open(paths.root()).map_err(|source| Error::io("open", paths.root(), source))?;
-        rustix::fs::syncfs(&root).map_err(|source| Error::io("sync", paths.root(), source))?;
         let draft = paths.tmp().join(format!("image-{}", &driver::random_id()[..16]));
         let _mark = self.0.unfinished.mark(&draft);
         sys::atomic_file::write_durable(&draft, config, 0o600).map_err(|source| Error::io("write", &draft, source))?;
@@ -148,9 +145,7 @@ impl Store {
             // The first error is the one to report.
             let _ = std::fs::remove_file(&draft);
         })?;
-        let contents = paths.image_contents();
-        let directory = std::fs::File::open(&contents).and_then(|directory| directory.sync_all());
-        directory.map_err(|source| Error::io("sync", &contents, source))?;
+        self.0.flusher.flush_later();
         Ok(id)
     }
 

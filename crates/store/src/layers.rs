@@ -99,7 +99,9 @@ impl Store {
             write_blob_records(self, layer.diff, &records)?;
             state.blobs.insert(layer.diff, records);
         }
+        inner.flusher.announce(&layer.chain)?;
         write_record(self, &layer, &slot.id)?;
+        inner.flusher.written(&layer.chain);
         state.diff_of_blob.insert(blob.digest, layer.diff);
         state.layers.insert(layer.chain, LayerEntry { layer: layer.clone(), slot: slot.clone(), depth });
         lease.hold(&mut state, layer.chain);
@@ -135,6 +137,7 @@ impl Store {
                 next = entry.layer.parent;
                 // The record goes first: what a crash leaves then is swept at the next start.
                 let _ = inner.sweeper.take(&[inner.paths.layer_record(&chain)]);
+                inner.flusher.gone(&chain);
                 let diff = entry.layer.diff;
                 if !state.layers.values().any(|other| other.layer.diff == diff) {
                     for record in state.blobs.remove(&diff).unwrap_or_default() {

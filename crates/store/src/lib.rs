@@ -12,6 +12,7 @@ mod config;
 mod container;
 mod copy;
 mod driver;
+mod durable;
 mod error;
 mod export;
 pub mod files;

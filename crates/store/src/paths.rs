@@ -14,6 +14,7 @@
 //! │   ├── imagedb/content/sha256/<id>      configuration documents
 //! │   ├── imagedb/metadata/sha256/<id>/{parent,lastUpdated}
 //! │   ├── removed/{0,1}                    directories on their way out
+//! │   ├── unsynced/<chain>                 layers that may not have reached the disk, with the boot they are of
 //! │   └── layerdb/
 //! │       ├── sha256/<chain>/{cache-id,diff,parent,size}
 //! │       ├── mounts/<container>/{mount-id,init-id,parent}
@@ -71,6 +72,10 @@ impl Paths {
 
     pub(crate) fn image_root(&self) -> &Path {
         &self.image
+    }
+
+    pub(crate) fn unsynced(&self) -> PathBuf {
+        self.image.join("unsynced")
     }
 
     pub(crate) fn removed(&self) -> PathBuf {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use types::{ContainerId, Digest};
 
 use crate::driver::{Driver, Slot};
+use crate::durable::Flusher;
 use crate::init_layer::InitLayers;
 use crate::names::Names;
 use crate::partial::Taken;
@@ -27,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) volumes: Mutex<BTreeMap<String, Volume>>,
     pub(crate) volume_users: VolumeUsers,
     pub(crate) sweeper: Sweeper,
+    pub(crate) flusher: Flusher,
     pub(crate) unfinished: Unfinished,
     pub(crate) init_layers: InitLayers,
     pub(crate) partials: Taken,

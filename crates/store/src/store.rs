@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use types::{Digest, Platform, Reference};
 
 use crate::driver::{self, Driver};
+use crate::durable::Flusher;
 use crate::init_layer::InitLayers;
 use crate::partial::Taken;
 use crate::paths::{Paths, TREE};
@@ -150,6 +151,7 @@ impl Store {
         ] {
             fs::create_dir_all(&directory).map_err(|source| Error::io("mkdir", &directory, source))?;
         }
+        let flusher = Flusher::open(&paths)?;
         let state = records::read(&paths, driver)?;
         if !paths.repositories().exists() {
             state.names.write(&paths.repositories())?;
@@ -170,6 +172,7 @@ impl Store {
             volumes,
             volume_users,
             sweeper,
+            flusher,
             unfinished,
             init_layers,
             partials,

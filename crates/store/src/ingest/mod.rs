@@ -13,6 +13,7 @@ use types::Digest;
 use crate::driver::{self, Driver, Slot};
 use crate::layers::BlobFile;
 use crate::stream::{Compression, HashingReader, TeeReader, decompress, drain, stream_error};
+use crate::sweep::Sweeper;
 use crate::unfinished::Mark;
 use crate::unpack::{Target, Tree, Whiteouts, unpack};
 use crate::{ChainId, DiffId, Error, Expected, Layer, Lease, Result, Store};
@@ -233,6 +234,8 @@ impl<'a> Work<'a> {
         let inner = &self.store.0;
         let (compression, mut plain) = decompress(raw)?;
         let directory = inner.driver.diff(&inner.paths, &self.slot.id);
+        // Freeing the blocks of what went before would slow down what comes.
+        let mut plain = Busy { inner: &mut plain, sweeper: &inner.sweeper };
         let (diff, tree) = pipe::piped(&mut plain, |plain| {
             let use_all = |plain: &mut dyn Read| -> Result<Tree> {
                 let tree = match inner.driver {
@@ -263,6 +266,19 @@ impl Drop for Work<'_> {
         if self.marks.is_some() {
             discard(self.store, &self.slot, &self.ingest, true);
         }
+    }
+}
+
+/// Holds back the removal of directories while it is read.
+struct Busy<'a> {
+    inner: &'a mut dyn Read,
+    sweeper: &'a Sweeper,
+}
+
+impl Read for Busy<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.sweeper.yield_to_others();
+        self.inner.read(buffer)
     }
 }
 
