@@ -15,12 +15,23 @@ const MOST_THREADS: usize = 4;
 /// Bytes of the stream that were read already, and the rest of it.
 type Rest<R> = io::Chain<Cursor<Vec<u8>>, R>;
 
+/// A member on its way through a thread, with buffers that are used again: to make one takes the kernel as long as to
+/// undo a quarter of it.
+struct Piece {
+    member: Vec<u8>,
+    length: usize,
+    content: Vec<u8>,
+    result: io::Result<()>,
+}
+
 /// Reads gzip: members that say how long they are side by side and each in one go, everything else as a stream.
 pub(crate) struct Gzip<R> {
     source: Source<R>,
-    members: Ordered<(Vec<u8>, usize), io::Result<Vec<u8>>>,
+    members: Ordered<Piece, Piece>,
     /// What was undone and not read yet.
     content: Cursor<Vec<u8>>,
+    /// Buffers of members that were read.
+    spare: Vec<Vec<u8>>,
     begun: bool,
 }
 
@@ -37,9 +48,12 @@ impl<R: BufRead> Gzip<R> {
         let threads = (available_parallelism().map_or(1, usize::from) / 2).min(MOST_THREADS);
         let members = Ordered::new(threads, || {
             let mut decompressor = Decompressor::new();
-            move |(member, length): (Vec<u8>, usize)| inflate(&mut decompressor, &member, length)
+            move |mut piece: Piece| {
+                piece.result = inflate(&mut decompressor, &piece.member, piece.length, &mut piece.content);
+                piece
+            }
         });
-        Self { source: Source::Members(reader), members, content: Cursor::default(), begun: false }
+        Self { source: Source::Members(reader), members, content: Cursor::default(), spare: Vec::new(), begun: false }
     }
 
     /// Takes the next members in, as many as can be worked on.
@@ -56,9 +70,15 @@ impl<R: BufRead> Gzip<R> {
         Ok(())
     }
 
+    fn buffer(&mut self) -> Vec<u8> {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer
+    }
+
     /// Takes the next member in; gives what follows it.
     fn member(&mut self, mut reader: R) -> io::Result<Source<R>> {
-        let mut member = Vec::with_capacity(HEADER);
+        let mut member = self.buffer();
         (&mut reader).take(HEADER as u64).read_to_end(&mut member)?;
         if member.is_empty() && self.begun {
             return Ok(Source::Ended);
@@ -68,9 +88,10 @@ impl<R: BufRead> Gzip<R> {
             member.reserve_exact(length - HEADER);
             (&mut reader).take((length - HEADER) as u64).read_to_end(&mut member)?;
             if member.len() == length
-                && let Some(content) = content_length(&member)
+                && let Some(length) = content_length(&member)
             {
-                self.members.push((member, content));
+                let piece = Piece { member, length, content: self.buffer(), result: Ok(()) };
+                self.members.push(piece);
                 return Ok(Source::Members(reader));
             }
         }
@@ -87,9 +108,11 @@ impl<R: BufRead> Read for Gzip<R> {
             }
             self.take()?;
             if !self.members.is_empty() {
-                let content = self.members.pop();
-                let content = content.ok_or_else(|| io::Error::other("a thread that decompresses has died"))?;
-                self.content = Cursor::new(content?);
+                let piece = self.members.pop();
+                let piece = piece.ok_or_else(|| io::Error::other("a thread that decompresses has died"))?;
+                piece.result?;
+                let read = std::mem::replace(&mut self.content, Cursor::new(piece.content));
+                self.spare.extend([piece.member, read.into_inner()]);
                 continue;
             }
             match &mut self.source {

@@ -40,11 +40,16 @@ pub(crate) fn content_length(member: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*field)).ok().filter(|length| *length <= LONGEST_CONTENT)
 }
 
-/// Undoes a member whose content has this length.
-pub(crate) fn inflate(decompressor: &mut Decompressor, member: &[u8], length: usize) -> io::Result<Vec<u8>> {
-    let mut content = vec![0; length];
-    match decompressor.gzip_decompress(member, &mut content) {
-        Ok(count) if count == length => Ok(content),
+/// Undoes a member whose content has this length, into a buffer whatever it held before.
+pub(crate) fn inflate(
+    decompressor: &mut Decompressor,
+    member: &[u8],
+    length: usize,
+    content: &mut Vec<u8>,
+) -> io::Result<()> {
+    content.resize(length, 0);
+    match decompressor.gzip_decompress(member, content) {
+        Ok(count) if count == length => Ok(()),
         Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "gzip: invalid length")),
         Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("gzip: {error}"))),
     }
@@ -55,9 +60,9 @@ pub(crate) fn compressor(level: i32) -> Compressor {
     Compressor::new(CompressionLvl::new(level).unwrap_or_default())
 }
 
-/// Makes a member.
-pub(crate) fn deflate(compressor: &mut Compressor, content: &[u8]) -> Vec<u8> {
-    let mut member = vec![0; HEADER + compressor.deflate_compress_bound(content.len()) + TRAILER];
+/// Makes a member, in a buffer whatever it held before.
+pub(crate) fn deflate(compressor: &mut Compressor, content: &[u8], member: &mut Vec<u8>) {
+    member.resize(HEADER + compressor.deflate_compress_bound(content.len()) + TRAILER, 0);
     // It fails only when the bound was none.
     let count = compressor.deflate_compress(content, &mut member[HEADER..]).unwrap_or_default();
     member.truncate(HEADER + count);
@@ -68,7 +73,6 @@ pub(crate) fn deflate(compressor: &mut Compressor, content: &[u8]) -> Vec<u8> {
     let length = member.len() as u32;
     member[..16].copy_from_slice(&PREFIX);
     member[16..HEADER].copy_from_slice(&length.to_le_bytes());
-    member
 }
 
 #[cfg(test)]
@@ -80,20 +84,24 @@ mod tests {
     #[test]
     fn members_say_how_long_they_are_and_are_gzip() {
         for content in [&b""[..], b"x", &b"layer ".repeat(50_000)] {
-            let member = deflate(&mut compressor(3), content);
+            let mut member = vec![1; 3];
+            deflate(&mut compressor(3), content, &mut member);
             assert_eq!((length(&member), content_length(&member)), (Some(member.len()), Some(content.len())));
             let mut plain = Vec::new();
             flate2::read::GzDecoder::new(&member[..]).read_to_end(&mut plain).expect("gzip");
             assert!(plain == content);
-            assert!(inflate(&mut Decompressor::new(), &member, content.len()).expect("member") == content);
+            plain = vec![1; 7];
+            inflate(&mut Decompressor::new(), &member, content.len(), &mut plain).expect("member");
+            assert!(plain == content);
         }
     }
 
     #[test]
     fn a_header_that_lies_is_not_believed() {
-        let mut member = deflate(&mut compressor(3), b"layer");
-        assert!(inflate(&mut Decompressor::new(), &member, 6).is_err());
-        assert!(inflate(&mut Decompressor::new(), &member, 4).is_err());
+        let mut member = Vec::new();
+        deflate(&mut compressor(3), b"layer", &mut member);
+        assert!(inflate(&mut Decompressor::new(), &member, 6, &mut Vec::new()).is_err());
+        assert!(inflate(&mut Decompressor::new(), &member, 4, &mut Vec::new()).is_err());
         member[16..HEADER].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(length(&member), None);
         member[16..HEADER].copy_from_slice(&3u32.to_le_bytes());
