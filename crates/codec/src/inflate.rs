@@ -38,7 +38,7 @@ pub(crate) struct Gzip<R> {
 enum Source<R> {
     Members(R),
     /// From here on it is a stream; what came before is read first.
-    Stream(MultiGzDecoder<Rest<R>>),
+    Stream(Box<MultiGzDecoder<Rest<R>>>),
     Ended,
 }
 
@@ -95,7 +95,7 @@ impl<R: BufRead> Gzip<R> {
                 return Ok(Source::Members(reader));
             }
         }
-        Ok(Source::Stream(MultiGzDecoder::new(Cursor::new(member).chain(reader))))
+        Ok(Source::Stream(Box::new(MultiGzDecoder::new(Cursor::new(member).chain(reader)))))
     }
 }
 

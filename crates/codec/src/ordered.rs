@@ -94,7 +94,7 @@ mod tests {
         for threads in [1, 2, 5] {
             let mut ordered = Ordered::new(threads, || {
                 |number: u64| {
-                    if number % 7 == 0 {
+                    if number.is_multiple_of(7) {
                         thread::yield_now();
                     }
                     number * 2

@@ -59,7 +59,8 @@ pub struct LiveConfig {
     pub registry_mirrors: Vec<String>,
     /// Base URLs asked before other registries, by the registry's name (`host[:port]`), in this order.
     pub host_mirrors: BTreeMap<String, Vec<String>>,
-    /// Registries that get layers nobody may distribute. Kept for `daemon reload` events; such layers are pushed to none.
+    /// Registries that get layers nobody may distribute. Kept for `daemon reload` events: as in Docker 28, all registries
+    /// get such layers, as ordinary ones.
     pub nondistributable_artifacts: Vec<String>,
     /// Layers of one pull downloaded at a time.
     pub max_concurrent_downloads: u32,

@@ -157,6 +157,13 @@ impl Default for RootFs {
 }
 
 impl ImageConfig {
+    /// The machine that the image is for.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        let variant = self.variant.clone().filter(|variant| !variant.is_empty());
+        Platform { os: self.os.clone(), architecture: self.architecture.clone(), variant }
+    }
+
     /// Whether the image runs on a machine. A variant counts only where both name one.
     #[must_use]
     pub fn is_for(&self, platform: &Platform) -> bool {

@@ -57,10 +57,14 @@ pub enum Error {
     #[error("No such image: {0}")]
     NoSuchImage(String),
     /// The image is there, but for another machine.
-    #[error("image with reference {image} was found but does not provide the specified platform ({platform})")]
+    #[error(
+        "image with reference {image} was found but its platform ({actual}) does not match the specified platform ({platform})"
+    )]
     OtherPlatform {
         /// The name as given.
         image: String,
+        /// The machine it is for.
+        actual: String,
         /// What was asked for.
         platform: String,
     },

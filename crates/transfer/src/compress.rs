@@ -189,7 +189,7 @@ mod tests {
             match form {
                 Form::Compressed(Compression::Zstd) => plain = zstd::decode_all(&bytes[..]).expect("zstd"),
                 Form::Compressed(Compression::Gzip) => {
-                    flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).map(|_| ()).expect("gzip")
+                    flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).map(drop).expect("gzip");
                 }
                 Form::AsKept(_) => plain.clone_from(&bytes),
             }

@@ -27,6 +27,7 @@ mod manifest;
 mod pull;
 mod push;
 mod push_list;
+mod push_manifest;
 mod reason;
 mod registry;
 mod remote;

@@ -92,6 +92,8 @@ pub enum Progress {
         /// Something was downloaded.
         newer: bool,
     },
+    /// `WARNING: …`: the image is here, but perhaps not the one that is meant.
+    Warning(String),
 }
 
 impl Progress {
@@ -107,7 +109,7 @@ impl Progress {
             | Self::DownloadComplete { layer }
             | Self::Extracting { layer, .. }
             | Self::PullComplete { layer } => Some(layer),
-            Self::PullingFrom { .. } | Self::Digest(_) | Self::Status { .. } => None,
+            Self::PullingFrom { .. } | Self::Digest(_) | Self::Status { .. } | Self::Warning(_) => None,
         }
     }
 }

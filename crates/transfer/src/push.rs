@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::Body;
-use serde::Serialize;
 use store::{BlobInfo, DiffId, Image, ImageId, KnownBlob, Lease, Store};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -15,6 +14,7 @@ use crate::compress::{Compression, Form, Sent, outgoing};
 use crate::config::Registries;
 use crate::fetch::sha256;
 use crate::manifest::{OCI_GZIP, OCI_ZSTD};
+use crate::push_manifest::manifest;
 use crate::registry::Registry;
 use crate::retry::pause;
 use crate::upload::Begun;
@@ -22,12 +22,6 @@ use crate::{Credentials, Error};
 
 /// How many earlier places of a layer are asked about.
 const CANDIDATES: usize = 4;
-
-const SCHEMA2: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const SCHEMA2_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-const SCHEMA2_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
-const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 /// What to push and how.
 #[derive(Clone, Debug)]
@@ -99,24 +93,6 @@ pub enum PushProgress {
         /// Bytes of its manifest.
         size: u64,
     },
-}
-
-/// A reference to content, in the member order of Docker's manifests.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    media_type: &'static str,
-    size: u64,
-    digest: Digest,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest {
-    schema_version: u8,
-    media_type: &'static str,
-    config: Descriptor,
-    layers: Vec<Descriptor>,
 }
 
 /// One push with what all its layers need.
@@ -401,35 +377,6 @@ fn hold(store: &Store, lease: &Lease, image: &Image) -> Result<(), Error> {
 
 fn is_compressed(media_type: &str) -> bool {
     media_type.ends_with("gzip") || media_type.ends_with("zstd")
-}
-
-/// Docker's form when it can say everything; it knows no zstd.
-fn manifest(image: &Image, blobs: &[KnownBlob]) -> (&'static str, Vec<u8>) {
-    let oci = blobs.iter().any(|blob| blob.media_type.ends_with("zstd"));
-    let layer_type = |blob: &KnownBlob| match (oci, blob.media_type.ends_with("zstd")) {
-        (false, _) => SCHEMA2_LAYER,
-        (true, false) => OCI_GZIP,
-        (true, true) => OCI_ZSTD,
-    };
-    let layers =
-        blobs.iter().map(|blob| Descriptor { media_type: layer_type(blob), size: blob.size, digest: blob.digest });
-    let media_type = if oci { OCI } else { SCHEMA2 };
-    let manifest = Manifest {
-        schema_version: 2,
-        media_type,
-        config: Descriptor {
-            media_type: if oci { OCI_CONFIG } else { SCHEMA2_CONFIG },
-            size: image.raw.len() as u64,
-            digest: image.id.0,
-        },
-        layers: layers.collect(),
-    };
-    let mut bytes = Vec::new();
-    let format = serde_json::ser::PrettyFormatter::with_indent(b"   ");
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, format);
-    // Texts and numbers always encode.
-    let _ = manifest.serialize(&mut serializer);
-    (media_type, bytes)
 }
 
 fn stream(pieces: mpsc::Receiver<io::Result<Bytes>>) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send {

@@ -134,7 +134,7 @@ impl Drop for Registry {
 }
 
 /// A key and a certificate of its own for a name.
-fn certify(name: &str, directory: &Path) -> Option<()> {
+pub(crate) fn certify(name: &str, directory: &Path) -> Option<()> {
     let file = |name: &str| directory.join(name).display().to_string();
     let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=registry"];
     let names = format!("subjectAltName={name}");

@@ -1,12 +1,18 @@
 //! A registry made by hand: it answers as a test wants, holds an answer back, and remembers what it was asked.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 use crate::archive::{Image, sha256};
+use crate::registry::certify;
 use crate::served::Served;
 
 /// What was asked.
@@ -37,6 +43,11 @@ pub struct Answer {
     /// Say nothing at all and close the connection.
     pub silent: bool,
 }
+
+/// A client's connection, whatever is between.
+trait Connection: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Connection for T {}
 
 type Answers = dyn Fn(&Request) -> Option<Answer> + Send + Sync;
 
@@ -84,12 +95,40 @@ impl Stub {
 
     /// As `start`, for answers that depend on headers or body.
     pub fn serving(answers: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::listening("127.0.0.1", answers, |stream| Ok(Box::new(stream)))
+    }
+
+    /// As `serving`, with TLS at an address that no engine trusts by itself; none without openssl. `ca.crt` in
+    /// `directory` is the authority.
+    pub fn encrypted(
+        address: &str,
+        directory: &Path,
+        answers: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Option<Self> {
+        certify(&format!("IP:{address}"), directory)?;
+        let chain = CertificateDer::pem_file_iter(directory.join("ca.crt")).expect("a certificate");
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(directory.join("key.pem")).expect("a key");
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("a pair");
+        let config = Arc::new(config);
+        Some(Self::listening(address, answers, move |stream| {
+            let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
+            Ok(Box::new(StreamOwned::new(connection, stream)))
+        }))
+    }
+
+    fn listening(
+        address: &str,
+        answers: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,
+        wrap: impl Fn(TcpStream) -> io::Result<Box<dyn Connection>> + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((address, 0)).expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let stub = Self { address, seen: Arc::default(), open: Arc::default() };
         let (seen, open, answers) = (Arc::clone(&stub.seen), Arc::clone(&stub.open), Arc::new(answers));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                let Ok(stream) = wrap(stream) else { continue };
                 let (seen, open, answers) = (Arc::clone(&seen), Arc::clone(&open), Arc::clone(&answers));
                 // A client that breaks off is what some tests are about.
                 std::thread::spawn(move || drop(serve(stream, &seen, &open, &*answers)));
@@ -123,8 +162,13 @@ impl Stub {
     }
 }
 
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, open: &AtomicBool, answers: &Answers) -> io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn serve(
+    stream: Box<dyn Connection>,
+    seen: &Mutex<Vec<String>>,
+    open: &AtomicBool,
+    answers: &Answers,
+) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split(' ');
@@ -139,6 +183,7 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, open: &AtomicBool, an
     }
     read_body(&mut reader, &mut request)?;
     seen.lock().expect("no panic while locked").push(format!("{} {}", request.method, request.path));
+    let stream = reader.get_mut();
     let Answer { head, body, held, cut, endless, silent } =
         answers(&request).unwrap_or_else(|| Answer::new("404 Not Found", Vec::new()));
     if silent {

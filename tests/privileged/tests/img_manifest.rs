@@ -108,3 +108,27 @@ fn x_10_manifest_lists_stay_on_one_registry() {
     }
     daemon.docker(&["rmi", &name]).exits(0);
 }
+
+#[test]
+fn x_10_manifest_insecure_is_the_daemons_to_say() {
+    let daemon = Daemon::shared();
+    if daemon.is_reference() {
+        return skip("the stock client asks the registry itself");
+    }
+    let Some(registry) = Registry::start_at(&daemon.gateway()) else {
+        return skip("docker-registry is not installed");
+    };
+    let name = registry.reference("app:v1");
+    let refused = daemon.gantry(&["manifest", "inspect", &name]);
+    refused.exits(1).says("http: server gave HTTP response to HTTPS client");
+    assert!(!refused.stderr.contains("insecure-registries"), "{refused}");
+    let list = registry.reference("list:v1");
+    for arguments in [vec!["inspect", "--insecure", &name], vec!["create", "--insecure", &list, &name]] {
+        let refused = daemon.gantry(&[vec!["manifest"], arguments].concat());
+        refused
+            .exits(1)
+            .says("--insecure is not up to the client")
+            .says(&format!("does not trust {}", registry.host()))
+            .says("\"insecure-registries\" of daemon.json");
+    }
+}

@@ -253,6 +253,32 @@ fn img_14_an_index_gives_the_image_for_the_machine() {
 }
 
 #[test]
+fn img_14_an_image_for_another_machine_is_told() {
+    let daemon = empty();
+    let served = Served::of(&image("alone "));
+    let stub = Stub::serving(move |request| served.answer(request));
+    let name = format!("{}/app:latest", stub.host());
+    for client in daemon.clients() {
+        // There is no other under this name: it is taken, and the user is told.
+        let pull = client.run(&["pull", "--platform", "linux/arm64", &name]);
+        pull.exits(0);
+        // The reference leaves the tag out.
+        let named = if daemon.is_reference() { name.trim_end_matches(":latest") } else { &name };
+        let warning = format!("\nWARNING: image with reference {named} was found but ");
+        assert!(pull.stdout.contains(&warning), "{pull}");
+        let pull = client.run(&["pull", "--platform", "linux/amd64", &name]);
+        assert!(!pull.ok().contains("WARNING"), "{pull}");
+        let create = client.run(&["create", "--pull", "never", "--platform", "linux/arm64", &name, "sh"]);
+        create.says("does not match the specified platform");
+        if !daemon.is_reference() {
+            let words = "its platform (linux/amd64) does not match the specified platform (linux/arm64)";
+            assert!(pull.stderr.is_empty() && create.stderr.contains(words), "{create}");
+        }
+        client.run(&["rmi", &name]).exits(0);
+    }
+}
+
+#[test]
 fn img_35_any_registry_may_have_mirrors() {
     let (image, down) = (image("mirrored "), Stub::start(|_, _| Some(Answer::new("503 Service Unavailable", ""))));
     let served = Served::of(&image);

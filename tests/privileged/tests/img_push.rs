@@ -259,3 +259,35 @@ fn img_27_built_layers_may_go_as_zstd() {
     puller.docker(&["pull", &format!("{}/app", source.host())]).exits(0);
     assert_eq!(puller.inspect(&format!("{}/app", source.host()), "{{.Id}}"), id);
 }
+
+#[test]
+fn img_27_a_layer_from_elsewhere_is_pushed_as_any_other() {
+    if privileged_tests::Engine::under_test() == privileged_tests::Engine::Dockerd {
+        return skip("the reference of this machine is older than that");
+    }
+    let (shared, stub) = registry(Uploads::default());
+    let config = serde_json::json!({"allow-nondistributable-artifacts": ["registry.example"], "debug": true});
+    let options = privileged_tests::Options { images: Vec::new(), config: Some(config), ..Default::default() };
+    let daemon = Daemon::start(options);
+    let layer = privileged_tests::archive::Layer::of_files(&[("content", &[b'x'; 5000])]);
+    let image = privileged_tests::archive::Image {
+        reference: "app:latest".to_owned(),
+        layers: vec![layer],
+        config: serde_json::json!({"Cmd": ["sh"]}),
+    };
+    let served = privileged_tests::served::Served::of(&image);
+    let mut manifest = served.value();
+    manifest["layers"][0]["mediaType"] = serde_json::json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+    manifest["layers"][0]["urls"] = serde_json::json!(["https://elsewhere.invalid/layer"]);
+    let served = served.with_manifest(&manifest);
+    let source = Stub::serving(move |request| served.answer(request));
+    daemon.docker(&["pull", &format!("{}/app", source.host())]).exits(0);
+    daemon.docker(&["tag", &format!("{}/app", source.host()), "busybox"]).exits(0);
+    // Docker 28 knows no layers any more that may not be handed on.
+    pushed(&daemon, &shared, &stub);
+    let sent: serde_json::Value = serde_json::from_slice(&shared.lock().unwrap().manifest).unwrap();
+    assert_eq!(sent["layers"][0]["mediaType"], "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    assert!(sent["layers"][0].get("urls").is_none(), "{sent}");
+    // A setting without effect is not passed over in silence.
+    assert!(daemon.log().contains("allow-nondistributable-artifacts"), "{}", daemon.log());
+}

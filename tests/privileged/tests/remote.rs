@@ -25,6 +25,28 @@ sign certs server serverAuth; sign certs client clientAuth; sign other client cl
 mine="--tlsverify --tlscacert=certs/ca.pem --tlscert=certs/client-cert.pem --tlskey=certs/client-key.pem"
 "#;
 
+/// A server for ssh on port 2222 where `docker` is ours, and an `ssh` that finds it. `FAR` is the engine there.
+const SSHD: &str = r#"
+mkdir far; ln -s ../bin/gantry far/docker
+for k in host user; do ssh-keygen -q -t ed25519 -N '' -f $k; done
+chmod 600 host user; cp user.pub keys
+printf 'HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nSetEnv PATH=%s:/usr/bin:/bin DOCKER_HOST=%s\nPidFile none\nListenAddress 127.0.0.1:2222\n' $PWD/host $PWD/keys $PWD/far $FAR >sshd_config
+/usr/sbin/sshd -f $PWD/sshd_config -E $PWD/sshd.log || { cat sshd.log; exit 6; }
+printf 'IdentityFile %s\nStrictHostKeyChecking no\nUserKnownHostsFile %s\nLogLevel ERROR\n' $PWD/user $PWD/known >ssh_config
+printf '#!/bin/sh\nexec /usr/bin/ssh -F %s "$@"\n' $PWD/ssh_config >bin/ssh; chmod 755 bin/ssh
+"#;
+
+/// Whether the tests with ssh can run; says why not.
+fn has_ssh() -> bool {
+    let there = Path::new("/usr/sbin/sshd").exists() && Path::new("/usr/bin/ssh").exists();
+    if !there {
+        skip("ssh and sshd are not installed");
+    } else if is_reference() {
+        skip("the far end is our dial-stdio");
+    }
+    there && !is_reference()
+}
+
 #[test]
 fn remote_tls_lets_only_known_clients_in() {
     if Command::new("openssl").arg("version").output().is_err() {
@@ -65,22 +87,13 @@ fn remote_tls_lets_only_known_clients_in() {
 
 #[test]
 fn remote_stock_clients_come_by_ssh() {
-    if !Path::new("/usr/sbin/sshd").exists() || !Path::new("/usr/bin/ssh").exists() {
-        return skip("ssh and sshd are not installed");
-    }
-    if is_reference() {
-        return skip("the far end is our dial-stdio");
+    if !has_ssh() {
+        return;
     }
     let archive = Fixture::Busybox.archive().unwrap();
     let text = Sandbox::new().run(&format!(
         r#"chmod 755 .; up $quiet; docker load -qi {}
-        mkdir far; ln -s ../bin/gantry far/docker
-        for k in host user; do ssh-keygen -q -t ed25519 -N '' -f $k; done
-        chmod 600 host user; cp user.pub keys
-        printf 'HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nSetEnv PATH=%s:/usr/bin:/bin DOCKER_HOST=unix:///var/run/docker.sock\nPidFile none\nListenAddress 127.0.0.1:2222\n' $PWD/host $PWD/keys $PWD/far >sshd_config
-        /usr/sbin/sshd -f $PWD/sshd_config -E $PWD/sshd.log || {{ cat sshd.log; exit 6; }}
-        printf 'IdentityFile %s\nStrictHostKeyChecking no\nUserKnownHostsFile %s\nLogLevel ERROR\n' $PWD/user $PWD/known >ssh_config
-        printf '#!/bin/sh\nexec /usr/bin/ssh -F %s "$@"\n' $PWD/ssh_config >bin/ssh; chmod 755 bin/ssh
+        FAR=$DOCKER_HOST; {SSHD}
         export DOCKER_HOST=ssh://root@127.0.0.1:2222
         for c in docker gantry; do
           timeout 60 $c info -f "root of $c {{{{.DockerRootDir}}}}" || cat sshd.log
@@ -96,4 +109,36 @@ fn remote_stock_clients_come_by_ssh() {
     has(&text, "nobody there 1");
     has(&text, "error during connect: command [ssh ");
     has(&text, "plain-text password is not supported");
+}
+
+#[test]
+fn x_10_send_goes_through_a_real_ssh() {
+    if !has_ssh() {
+        return;
+    }
+    let archive = Fixture::Busybox.archive().unwrap();
+    let text = Sandbox::new().run(&format!(
+        r#"chmod 755 .; up $quiet; gantry load -qi {}
+        FAR=unix:///run/far.sock; {SSHD}
+        bin/dockerd $quiet --data-root /var/lib/far --exec-root /run/far -p /run/far.pid -H $FAR >>far.log 2>&1 & far=$!
+        i=0; until timeout 20 gantry -H $FAR version >/dev/null 2>&1; do
+          i=$((i + 1)); [ $i -lt 300 ] && kill -0 $far || {{ echo "the far daemon does not answer"; cat far.log; exit 9; }}
+          sleep 0.1
+        done
+        timeout 60 gantry image send root@127.0.0.1:2222 busybox || cat sshd.log; echo "sent $?"
+        timeout 60 gantry image send -q ssh://root@127.0.0.1:2222 busybox; echo "again $?"
+        for engine in $DOCKER_HOST $FAR; do echo "id $(docker -H $engine image inspect -f '{{{{.Id}}}}' busybox)"; done
+        docker -H $FAR run --rm --network none busybox echo runs there
+        timeout 60 gantry image send root@127.0.0.1:2223 busybox; echo "nobody $?"
+        kill $far; wait $far; timeout 60 gantry image send root@127.0.0.1:2222 busybox; echo "no engine $?""#,
+        archive.display()
+    ));
+    has(&text, "Loaded image: busybox:latest\nSent ");
+    has(&text, " to root@127.0.0.1:2222\nsent 0\nbusybox\nagain 0\n");
+    let ids: Vec<&str> = text.lines().filter(|line| line.starts_with("id ")).collect();
+    assert!(ids.len() == 2 && ids[0] == ids[1] && ids[0].starts_with("id sha256:"), "{text}");
+    has(&text, "runs there\n");
+    has(&text, "error during connect: command [ssh ");
+    has(&text, "nobody 1\n");
+    has(&text, "no engine 1");
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use super::json::{Json, Place, Value};
-use super::table::{self, Shape};
+use super::setting::Shape;
+use super::table;
 
 /// One setting as somebody gave it.
 #[derive(Clone, Debug, PartialEq)]

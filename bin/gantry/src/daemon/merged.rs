@@ -6,7 +6,8 @@ use anyhow::{Context as _, anyhow, bail};
 use cli::flags::Matches;
 
 use super::file::{FileSettings, Given};
-use super::table::{Fate, SETTINGS, Setting, Shape};
+use super::setting::{Fate, Setting, Shape};
+use super::table::SETTINGS;
 
 /// All settings that somebody gave, by key.
 #[derive(Debug)]

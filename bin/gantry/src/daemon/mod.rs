@@ -20,6 +20,7 @@ mod notify;
 mod options;
 mod remap;
 mod run;
+mod setting;
 mod signals;
 mod sockets;
 mod table;

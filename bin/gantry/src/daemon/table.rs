@@ -5,91 +5,16 @@
 
 use cli::flags::Flag;
 
+use super::setting::{Fate, Setting, Shape, file_only, flag_only, list, number, of_shape, switch, text, with};
 use super::values;
 
-/// What a setting holds, in the file's terms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// A text.
-    Text,
-    /// A whole number.
-    Number,
-    /// A size: a text with a unit, or a number of bytes.
-    Size,
-    /// On or off.
-    Switch,
-    /// A list of texts.
-    List,
-    /// Texts by name.
-    Map,
-    /// Something of its own shape, read by its own code.
-    Raw,
-}
-
-/// What the daemon does with a setting.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Fate {
-    /// What it says.
-    Honoured,
-    /// It has no meaning for this engine and harms nobody: accepted, and the log says why.
-    Noted(&'static str),
-    /// Only these values can be honoured (a list or map only when empty); others are refused, with the reason.
-    Only(&'static [&'static str], &'static str),
-}
-
-/// One setting.
-pub(super) struct Setting {
-    /// The flag; without a name when only the file knows the setting.
-    pub flag: Flag,
-    /// The key in the file; empty when only the command line knows the setting.
-    pub key: &'static str,
-    /// What it holds.
-    pub shape: Shape,
-    /// What becomes of it.
-    pub fate: Fate,
-}
-
 use Fate::{Honoured, Noted, Only};
-use Shape::{List, Map, Number, Raw, Size, Switch, Text};
+use Shape::{Map, Raw, Size};
 
 const NO_IPV6: &str = "the default bridge has no IPv6 yet";
 const NO_SWARM: &str = "this engine is no member of a swarm";
 const ONE_PROCESS: &str = "there is no containerd: the engine runs containers itself";
 const LATER: &str = "the default bridge has no such setting yet";
-
-const fn text(name: &'static str, kind: &'static str, help: &'static str, fate: Fate) -> Setting {
-    Setting { flag: Flag::value(name, kind, help), key: name, shape: Text, fate }
-}
-
-const fn number(name: &'static str, help: &'static str, fate: Fate) -> Setting {
-    Setting { flag: Flag::value(name, "int", help), key: name, shape: Number, fate }
-}
-
-const fn switch(name: &'static str, help: &'static str, fate: Fate) -> Setting {
-    Setting { flag: Flag::switch(name, help), key: name, shape: Switch, fate }
-}
-
-const fn list(name: &'static str, key: &'static str, kind: &'static str, help: &'static str, fate: Fate) -> Setting {
-    Setting { flag: Flag::value(name, kind, help), key, shape: List, fate }
-}
-
-const fn of_shape(setting: Setting, shape: Shape) -> Setting {
-    Setting { shape, ..setting }
-}
-
-const fn with(setting: Setting, flag: Flag) -> Setting {
-    Setting { flag, ..setting }
-}
-
-/// A setting that only the file knows.
-const fn file_only(key: &'static str, fate: Fate) -> Setting {
-    Setting { flag: Flag::switch("", ""), key, shape: Raw, fate }
-}
-
-/// A setting that only the command line knows.
-const fn flag_only(flag: Flag) -> Setting {
-    Setting { flag, key: "", shape: Text, fate: Honoured }
-}
 
 /// All of them, by flag name.
 pub(super) static SETTINGS: &[Setting] = &[

@@ -8,6 +8,7 @@
 mod copying;
 mod event;
 mod failure;
+mod options;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -15,5 +16,6 @@ mod worker;
 
 pub use event::{Event, Stream};
 pub use failure::{BUILDKIT, Failure};
-pub use walk::{Options, solve};
+pub use options::Options;
+pub use walk::solve;
 pub use worker::{Base, Content, Network, Origin, Record, RunStep, Script, Sources, Target, Worker};

@@ -7,6 +7,7 @@ use types::Platform;
 use super::copying::{content, destination, flag, permissions, refuse_flags, sources};
 use super::event::{Event, Stream};
 use super::failure::Failure;
+use super::options::Options;
 use super::worker::{Content, Network, Origin, Record, RunStep, Script, Sources, Target, Worker};
 use crate::config::Config;
 use crate::dockerfile::{
@@ -16,31 +17,6 @@ use crate::expand::{self, Arguments, Globals, Lexer, Scope};
 
 /// The search path of images that have none.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What a build is told besides its Dockerfile.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// `--build-arg`; `None` takes a default away.
-    pub arguments: BTreeMap<String, Option<String>>,
-    /// `--target`, name or number.
-    pub target: Option<String>,
-    /// `--label`.
-    pub labels: BTreeMap<String, String>,
-    /// `--platform`.
-    pub platform: Option<String>,
-}
-
-impl Options {
-    /// The stages up to the wanted one.
-    ///
-    /// # Errors
-    /// Docker's words when there is no such stage.
-    pub fn stages<'a>(&self, dockerfile: &'a Dockerfile) -> Result<&'a [Stage], String> {
-        let target = self.target.as_deref();
-        let missing = || format!("failed to reach build target {} in Dockerfile", target.unwrap_or_default());
-        dockerfile.target(target).map(|last| &dockerfile.stages[..=last]).ok_or_else(missing)
-    }
-}
 
 /// A stage that is done.
 struct Done<I> {

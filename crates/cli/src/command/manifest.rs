@@ -73,7 +73,7 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
         context.line(&document(&entries));
         return Ok(());
     }
-    let found = fetch(context, &name)?;
+    let found = trusting(m, &name, fetch(context, &name))?;
     if !LISTS.contains(&found.descriptor.media_type.as_str()) {
         return show(context, &entry(&name, found), verbose);
     }
@@ -87,7 +87,7 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
     for descriptor in list.manifests {
         let digest = descriptor.digest.parse().map_err(|_| Failure::Invalid(format!("{name} names no digest")))?;
         let image = name.clone().with_digest(digest);
-        let found = fetch(context, &image)?;
+        let found = trusting(m, &image, fetch(context, &image))?;
         entries.push(Entry { descriptor, ..entry(&image, found) });
     }
     show_all(context, &entries)
@@ -122,6 +122,24 @@ pub(super) fn fetch(context: &Context, name: &Reference) -> Result<Found, Failur
         descriptor.platform = platform.clone();
     }
     Ok(Found { descriptor, document })
+}
+
+/// `--insecure` where the engine does not trust the registry: the refusal says who decides, and what to do.
+pub(super) fn trusting<T>(m: &Matches, name: &Reference, done: Result<T, Failure>) -> Result<T, Failure> {
+    done.map_err(|failure| match failure {
+        Failure::Client(client::Error::Daemon { message, .. }) if m.on("insecure") && is_distrust(&message) => {
+            let host = name.domain();
+            Failure::Invalid(format!(
+                "--insecure is not up to the client: the daemon reaches the registry, and does not trust {host}; name it in \"insecure-registries\" of daemon.json\nError response from daemon: {message}"
+            ))
+        }
+        failure => failure,
+    })
+}
+
+/// What a daemon says of a registry without TLS, or with a certificate that nobody vouches for.
+fn is_distrust(message: &str) -> bool {
+    message.contains("x509: ") || message.contains("server gave HTTP response to HTTPS client")
 }
 
 /// What is kept of an image.

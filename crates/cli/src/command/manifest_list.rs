@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 use types::Reference;
 
-use super::manifest::{INSECURE, document, entry, entry_of, fetch, is_list, media_type, tagged};
+use super::manifest::{INSECURE, document, entry, entry_of, fetch, is_list, media_type, tagged, trusting};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -91,7 +91,7 @@ fn create(context: &Context, m: &Matches) -> Result<(), Failure> {
     let mut found = Vec::new();
     for name in &m.args()[1..] {
         let image = tagged(name)?;
-        let manifest = fetch(context, &image)?;
+        let manifest = trusting(m, &image, fetch(context, &image))?;
         if is_list(&manifest) {
             return Err(Failure::Invalid(format!("{name} is a manifest list")));
         }
@@ -148,7 +148,7 @@ fn push(context: &Context, m: &Matches) -> Result<(), Failure> {
     });
     let request = context.client()?.post("/gantry/manifests/push").json(&body)?;
     let request = request.header("x-registry-auth", &credentials::header(context, list.domain())?);
-    let pushed: Pushed = context.wait(async { Ok(request.fetch().await?) })?;
+    let pushed: Pushed = trusting(m, &list, context.wait(async { Ok(request.fetch().await?) }))?;
     for digest in images.iter().filter_map(Reference::digest) {
         context.line(&format!("Pushed ref {}@{digest} with digest: {digest}", list.name()));
     }

@@ -49,8 +49,8 @@ impl Engine {
             self.store.image(&self.store.resolve(&request.config.image)?)?
         };
         if let Some(platform) = request.platform.as_ref().filter(|platform| !image.config.is_for(platform)) {
-            let (image, platform) = (request.config.image, platform.to_string());
-            return Err(store::Error::OtherPlatform { image, platform }.into());
+            let (actual, platform) = (image.config.platform().to_string(), platform.to_string());
+            return Err(store::Error::OtherPlatform { image: request.config.image, actual, platform }.into());
         }
         let id = ContainerId::from_bytes(random::bytes());
         let defaults = plan::Defaults::observe(&self.config, &self.live());

@@ -88,7 +88,8 @@ impl Engine {
         let image = self.find_image(name)?;
         match platform {
             Some(platform) if !image.config.is_for(platform) => {
-                Err(store::Error::OtherPlatform { image: name.to_owned(), platform: platform.to_string() })
+                let actual = image.config.platform().to_string();
+                Err(store::Error::OtherPlatform { image: name.to_owned(), actual, platform: platform.to_string() })
             }
             _ => Ok(image),
         }

@@ -52,7 +52,7 @@ impl Engine {
     }
 
     async fn pull_or_built_in(self: &Arc<Self>, key: PullKey, shared: &Arc<SharedPull>) -> Result<(), Error> {
-        let reference = key.reference.clone();
+        let (reference, platform) = (key.reference.clone(), key.platform.clone());
         let request = PullRequest {
             reference: key.reference,
             platform: key.platform,
@@ -70,6 +70,13 @@ impl Engine {
             pull.await
         }?;
         for pulled in pulled {
+            // An image that stands alone under its name is taken whatever it is for.
+            if let Err(error @ store::Error::OtherPlatform { .. }) =
+                self.find_image_for(&pulled.reference.to_string(), platform.as_ref())
+            {
+                tracing::warn!(%error, "the image is for another platform");
+                shared.tell(Progress::Warning(error.to_string()));
+            }
             let image = self.store.image(&pulled.id).ok();
             let name = pulled.reference.familiar();
             self.image_event("pull", &name, &pulled.reference.familiar_name(), image.as_deref());

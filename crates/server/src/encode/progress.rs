@@ -80,6 +80,7 @@ fn pull(step: &Progress) -> Message {
             let text = if *newer { "Downloaded newer image for" } else { "Image is up to date for" };
             Message { status: format!("Status: {text} {reference}"), ..Message::default() }
         }
+        Progress::Warning(text) => Message { status: format!("WARNING: {text}"), ..Message::default() },
     }
 }
 
