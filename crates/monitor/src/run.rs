@@ -27,7 +27,7 @@ pub fn main() -> ExitCode {
         let compressed = logs::compress::main(&arguments.collect::<Vec<_>>());
         return if compressed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    sys::allocator::keep_little();
+    sys::allocator::keep_little(sys::allocator::Keep::Nothing);
     let result = prepare().and_then(|(socket, signals)| serve(socket, signals));
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -39,7 +39,7 @@ pub(super) fn run(start: Start) -> anyhow::Result<()> {
         // Fails only for a session leader, which is as good.
         let _ = rustix::process::setsid();
     }
-    sys::allocator::keep_little();
+    sys::allocator::keep_little(sys::allocator::Keep::Buffers);
     let level = logging::start(&start.options)?;
     announce(&start.options);
     let held = Held::take(&start.options)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sys::allocator::TrimBehind;
 use transfer::{Credentials, Progress, PullRequest};
 use types::{Platform, Reference};
 
@@ -30,6 +31,7 @@ impl Engine {
         let Some(shared) = own else { return receiver };
         let engine = Arc::clone(self);
         tokio::spawn(async move {
+            let _trim = TrimBehind::default();
             tokio::select! {
                 result = engine.pull_or_built_in(key, &shared) => {
                     engine.pull_is_over(&shared, result).await;

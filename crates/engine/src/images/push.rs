@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use store::ImageId;
+use sys::allocator::TrimBehind;
 use tokio::sync::mpsc;
 use transfer::{Compression, Credentials, PushRequest};
 use types::{Platform, Reference};
@@ -28,6 +29,7 @@ impl Engine {
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let engine = Arc::clone(self);
         tokio::spawn(async move {
+            let _trim = TrimBehind::default();
             // The channel is empty: there is room.
             let _ = sender.try_send(Ok(ImageProgress::PushingTo(repository.name())));
             let work = async {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use store::{ChainId, DiffId, ImageId, ImportOptions, LoadEvent, SaveOptions};
+use sys::allocator::TrimBehind;
 use tokio::sync::mpsc;
 use types::{Digest, Platform};
 
@@ -43,6 +44,7 @@ impl Engine {
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
         let engine = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
+            let _trim = TrimBehind::default();
             let steps = sender.clone();
             // A client that left is noticed by the store when its archive ends.
             let mut progress = move |event: LoadEvent| drop(steps.blocking_send(Ok(ImageProgress::Load(event))));
@@ -95,6 +97,7 @@ impl Engine {
         let engine = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             let name = options.reference.clone().map(types::Reference::with_default_tag);
+            let _trim = TrimBehind::default();
             let step = match engine.store.import(&mut archive, options) {
                 Ok(id) => {
                     if let Some(name) = name {
@@ -138,6 +141,7 @@ impl Engine {
             })
             .await?;
         tokio::task::spawn_blocking(move || {
+            let _trim = TrimBehind::default();
             let result = engine.store.save(&names, &options, &mut writer).map_err(Error::from);
             let result = result.and_then(|()| writer.flush().map_err(Error::file("write", "the archive")));
             match result {
