@@ -46,6 +46,15 @@ impl Engine {
         }
     }
 
+    /// Brings images to the disk that are still on their way there: after a restart of the machine they would be
+    /// forgotten.
+    pub async fn flush_images(self: &Arc<Self>) {
+        let engine = Arc::clone(self);
+        if let Err(error) = self.blocking(move || Ok(engine.store.flush()?)).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "images may not have reached the disk");
+        }
+    }
+
     /// Whether the daemon is taking its containers along: no policy starts one again.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)

@@ -17,7 +17,7 @@ use types::Digest;
 use crate::names::Names;
 use crate::paths::Paths;
 use crate::records::{chain_ids, list, parse};
-use crate::{ChainId, Error, ImageConfig, ImageId, Result, driver};
+use crate::{ChainId, Error, ImageConfig, ImageId, Result, Store, driver};
 
 /// Several images that come one after the other are flushed together.
 const DELAY: Duration = Duration::from_secs(1);
@@ -103,27 +103,40 @@ impl Flusher {
     fn work(&self) {
         loop {
             std::thread::sleep(DELAY);
-            {
-                let mut queue = self.lock();
-                queue.flushing = std::mem::take(&mut queue.written);
-            }
-            let flushed = File::open(&self.0.root).and_then(|root| Ok(rustix::fs::syncfs(&root)?));
+            let flushed = self.flush();
             let mut queue = self.lock();
-            let marks = std::mem::take(&mut queue.flushing);
-            match flushed {
-                Ok(()) => marks.iter().for_each(|mark| drop(fs::remove_file(mark))),
-                Err(error) => {
-                    tracing::error!(%error, root = %self.0.root.display(), "layers do not reach the disk");
-                    queue.written.extend(marks);
-                    queue.at_work = false;
-                    return;
-                }
+            if let Err(error) = &flushed {
+                tracing::error!(%error, root = %self.0.root.display(), "layers do not reach the disk");
             }
-            if queue.written.is_empty() {
+            if flushed.is_err() || queue.written.is_empty() {
                 queue.at_work = false;
                 return;
             }
         }
+    }
+
+    /// Brings what is written by now to the disk.
+    pub(crate) fn flush(&self) -> std::io::Result<()> {
+        let marks = {
+            let mut queue = self.lock();
+            let written = std::mem::take(&mut queue.written);
+            queue.flushing.extend(written.iter().cloned());
+            written
+        };
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let flushed = File::open(&self.0.root).and_then(|root| Ok(rustix::fs::syncfs(&root)?));
+        let mut queue = self.lock();
+        // Those that were taken back meanwhile are gone, or about another layer of the same content.
+        for mark in marks.into_iter().filter(|mark| queue.flushing.contains(mark)).collect::<Vec<_>>() {
+            queue.flushing.remove(&mark);
+            match flushed {
+                Ok(()) => drop(fs::remove_file(mark)),
+                Err(_) => drop(queue.written.insert(mark)),
+            }
+        }
+        flushed
     }
 
     fn mark(&self, chain: &ChainId) -> PathBuf {
@@ -132,6 +145,17 @@ impl Flusher {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// Brings every image to the disk: before a daemon ends, because the machine may end next.
+    ///
+    /// # Errors
+    /// The file system's refusal.
+    pub fn flush(&self) -> Result<()> {
+        let root = self.0.paths.root();
+        self.0.flusher.flush().map_err(|source| Error::io("sync", root, source))
     }
 }
 
@@ -217,7 +241,7 @@ fn remove(path: &Path, how: impl FnOnce(&Path) -> std::io::Result<()>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DriverChoice, Expected, FsckOptions, Store, StoreConfig};
+    use crate::{DriverChoice, Expected, FsckOptions, StoreConfig};
 
     fn open(root: &Path) -> Store {
         Store::open(StoreConfig { data_root: root.to_owned(), driver: DriverChoice::Vfs }).expect("open")

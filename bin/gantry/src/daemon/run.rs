@@ -94,6 +94,7 @@ async fn serve(start: Start, level: LogLevel) -> anyhow::Result<()> {
             if !engine.live().live_restore {
                 engine.end_containers().await;
             }
+            engine.flush_images().await;
         }
     };
     server.serve(engine, ending).await;
