@@ -207,21 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recognises_compression_and_undoes_it() {
-        let text = b"layer".repeat(1000);
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(&text).expect("compress");
-        let zstd = zstd::encode_all(&text[..], 1).expect("compress");
-        for (bytes, expected) in [
-            (text.clone(), Compression::None),
-            (gzip.finish().expect("compress"), Compression::Gzip),
-            (zstd, Compression::Zstd),
-        ] {
-            let (compression, mut plain) = decompress(&bytes[..]).expect("known");
-            let mut back = Vec::new();
-            plain.read_to_end(&mut back).expect("decompress");
-            assert_eq!((compression, back == text), (expected, true));
-        }
+    fn layers_have_no_compression_that_registries_do_not_name() {
         assert!(decompress(&b"BZh91AY"[..]).is_err());
         assert!(matches!(decompress(&b""[..]), Ok((Compression::None, _))));
     }

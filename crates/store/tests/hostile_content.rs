@@ -7,23 +7,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 use common::*;
-use store::{DriverChoice, Expected, Store};
+use store::{DriverChoice, Expected};
 use tar::EntryType;
-
-fn put(store: &Store, layer: &[u8]) -> store::Result<(store::Lease, PathBuf)> {
-    let lease = store.lease();
-    let layer = store.put_layer(&lease, None, &mut &layer[..], &Expected::default())?;
-    let data = store.graph_driver_data_of_chain(&layer.chain)?;
-    Ok((lease, PathBuf::from(data.upper_dir.unwrap())))
-}
-
-/// The store refuses the layer, says why, and is as before.
-fn refused(store: &Store, fixture: &Fixture, layer: &[u8], message: &str) {
-    let before = fixture.settled(store);
-    let error = put(store, layer).map(|_| ()).unwrap_err();
-    assert!(error.to_string().contains(message), "{error} does not say {message}");
-    assert_eq!(fixture.settled(store), before, "{message}");
-}
 
 /// One entry with PAX records in front, and bytes behind it.
 fn pax(records: &[(&str, &[u8])], mut header: tar::Header, name: &str, content: &[u8]) -> Vec<u8> {

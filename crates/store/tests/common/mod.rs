@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use store::{DriverChoice, Store, StoreConfig};
+use store::{DriverChoice, Expected, Store, StoreConfig};
 
 pub struct Fixture {
     pub root: PathBuf,
@@ -141,4 +141,20 @@ pub fn load(store: &Store, archive: &[u8]) -> store::Result<Vec<store::Loaded>> 
 
 pub fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(path).unwrap()
+}
+
+/// Unpacks one layer; where it is.
+pub fn put(store: &Store, layer: &[u8]) -> store::Result<(store::Lease, PathBuf)> {
+    let lease = store.lease();
+    let layer = store.put_layer(&lease, None, &mut &layer[..], &Expected::default())?;
+    let data = store.graph_driver_data_of_chain(&layer.chain)?;
+    Ok((lease, PathBuf::from(data.upper_dir.unwrap())))
+}
+
+/// The store refuses the layer, says why, and is as before.
+pub fn refused(store: &Store, fixture: &Fixture, layer: &[u8], message: &str) {
+    let before = fixture.settled(store);
+    let error = put(store, layer).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains(message), "{error} does not say {message}");
+    assert_eq!(fixture.settled(store), before, "{message}");
 }
