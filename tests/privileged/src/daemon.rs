@@ -336,11 +336,11 @@ impl Daemon {
         all
     }
 
-    /// Waits until what was removed is off the disk: Gantry renames it away and removes it behind the answer.
+    /// Waits until what was removed is off the disk, and what was made is on it: Gantry does both behind the answer.
     fn settle(&self) {
-        let places = ["image/overlay2/removed/0", "image/overlay2/removed/1"].map(|place| self.data_root.join(place));
+        let places = ["removed/0", "removed/1", "unsynced"].map(|name| self.data_root.join("image/overlay2").join(name));
         let empty = |place: &PathBuf| fs::read_dir(place).map_or(true, |mut entries| entries.next().is_none());
-        until("removed things are off the disk", 60, || places.iter().all(empty).then_some(()));
+        until("the disk is as the daemon wants it", 60, || places.iter().all(empty).then_some(()));
     }
 
     fn client(&self, name: &'static str, program: PathBuf) -> Client {
