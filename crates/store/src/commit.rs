@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use serde_json::Value;
-use types::{ContainerId, Platform};
+use types::{ContainerId, Platform, Reference};
 
 use crate::driver::Driver;
 use crate::pack::{Content, Packer};
@@ -33,6 +33,8 @@ pub struct ChildImage {
     pub engine_version: String,
     /// Further members of the document.
     pub other: Vec<(String, Value)>,
+    /// What it is called from the moment it is there.
+    pub names: Vec<Reference>,
 }
 
 impl Store {
@@ -86,7 +88,7 @@ impl Store {
         writer.flush().map_err(Error::Stream)
     }
 
-    /// Registers an image made of another one and, unless it is `None`, a layer on top. It has no name yet.
+    /// Registers an image made of another one and, unless it is `None`, a layer on top.
     ///
     /// # Errors
     /// [`Error::NoSuchImage`] or the file system's refusal.
@@ -121,7 +123,10 @@ impl Store {
         };
         let bytes = serde_json::to_vec(&config)
             .map_err(|error| Error::Document { what: "image configuration".to_owned(), reason: error.to_string() })?;
-        self.put_image(lease, &bytes, child.parent)
+        match child.names.as_slice() {
+            [] => self.put_image(lease, &bytes, child.parent),
+            names => self.put_named_image(lease, &bytes, child.parent, names),
+        }
     }
 }
 

@@ -338,7 +338,8 @@ impl Daemon {
 
     /// Waits until what was removed is off the disk, and what was made is on it: Gantry does both behind the answer.
     fn settle(&self) {
-        let places = ["removed/0", "removed/1", "unsynced"].map(|name| self.data_root.join("image/overlay2").join(name));
+        let places =
+            ["removed/0", "removed/1", "unsynced"].map(|name| self.data_root.join("image/overlay2").join(name));
         let empty = |place: &PathBuf| fs::read_dir(place).map_or(true, |mut entries| entries.next().is_none());
         until("the disk is as the daemon wants it", 60, || places.iter().all(empty).then_some(()));
     }

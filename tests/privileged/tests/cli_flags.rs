@@ -11,7 +11,10 @@ use privileged_tests::Daemon;
 fn x_02_what_create_cannot_do_is_told_and_not_ignored() {
     let daemon = Daemon::shared();
     for (flags, text) in [
-        (&["--platform", "linux/arm64", "--pull", "never"][..], "image with reference busybox was found but its platform (linux/amd64) does not match"),
+        (
+            &["--platform", "linux/arm64", "--pull", "never"][..],
+            "image with reference busybox was found but its platform (linux/amd64) does not match",
+        ),
         (&["--volumes-from", "nobody-here"], "No such container: nobody-here"),
         (&["--entrypoint", ""], "o command specified"),
         (&["--mount", "type=bind,src=/no/such/place,dst=/x"], "bind source path does not exist: /no/such/place"),

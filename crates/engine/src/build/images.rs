@@ -31,6 +31,8 @@ pub(super) fn commit(
         shown["Hostname"] = json!(container.short());
     }
     let child = ChildImage {
+        // Steps have none; the last image gets its own when the build is done.
+        names: Vec::new(),
         parent: record.parent.copied(),
         config: to_store(record.config),
         author: record.author.to_owned(),

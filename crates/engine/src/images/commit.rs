@@ -73,7 +73,10 @@ impl Engine {
         let (engine, from) = (Arc::clone(self), Arc::clone(container));
         let Commit { reference, comment, author, .. } = request;
         let spec = Arc::clone(&container.spec);
+        let name = reference.map(Reference::with_default_tag);
+        let shown = name.as_ref().map(Reference::familiar).unwrap_or_default();
         let child = ChildImage {
+            names: name.iter().cloned().collect(),
             parent: spec.image.map(ImageId),
             config,
             author,
@@ -85,17 +88,15 @@ impl Engine {
                 ("container_config".to_owned(), container_config(&spec.config)),
             ],
         };
-        let name = reference.map(Reference::with_default_tag);
-        let shown = name.as_ref().map(Reference::familiar).unwrap_or_default();
         let id = self
             .blocking(move || {
                 let lease = engine.store.lease();
                 let layer = engine.store.commit_layer(&lease, &from.spec.id)?;
                 let id = engine.store.put_child_image(&lease, layer.as_ref(), child)?;
                 if let Some(name) = &name {
-                    engine.store.tag(&id, name)?;
-                    let image = engine.store.image(&id)?;
-                    engine.image_event("tag", &id.to_string(), &name.familiar(), Some(&image));
+                    // Somebody may have removed it by now.
+                    let image = engine.store.image(&id).ok();
+                    engine.image_event("tag", &id.to_string(), &name.familiar(), image.as_deref());
                 }
                 Ok(id)
             })
