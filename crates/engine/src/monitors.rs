@@ -90,9 +90,9 @@ fn seal(program: &Path) -> (PathBuf, Option<SealedDirectory>) {
 mod tests {
     use super::*;
 
-    /// A program that waits for its connection to close, as a monitor does that has no container.
+    /// A program that waits for its connection to close, whatever its argument, as a monitor does without a container.
     fn monitors() -> Monitors {
-        Monitors { program: "/bin/cat".into(), _sealed: None, descriptors: None, spare: Mutex::new(None) }
+        Monitors { program: "/usr/bin/xargs".into(), _sealed: None, descriptors: None, spare: Mutex::new(None) }
     }
 
     #[test]
