@@ -46,12 +46,7 @@ struct Queue {
 impl Flusher {
     /// Reads the marks of a data root; what the power took is forgotten first.
     pub(crate) fn open(paths: &Paths) -> Result<Self> {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
-        Self::open_in(paths, boot)
-    }
-
-    fn open_in(paths: &Paths, boot: String) -> Result<Self> {
-        let marks = paths.unsynced();
+        let (boot, marks) = (boot(), paths.unsynced());
         driver::make_directory_all(&marks, 0o700)?;
         let all = list(&marks).into_iter().map(|name| marks.join(name));
         let ours = |mark: &PathBuf| fs::read_to_string(mark).is_ok_and(|text| text == boot);
@@ -108,6 +103,7 @@ impl Flusher {
             if let Err(error) = &flushed {
                 tracing::error!(%error, root = %self.0.root.display(), "layers do not reach the disk");
             }
+            // A mark that cannot be removed is tried again behind the next image.
             if flushed.is_err() || queue.written.is_empty() {
                 queue.at_work = false;
                 return;
@@ -127,16 +123,22 @@ impl Flusher {
             return Ok(());
         }
         let flushed = File::open(&self.0.root).and_then(|root| Ok(rustix::fs::syncfs(&root)?));
-        let mut queue = self.lock();
-        // Those that were taken back meanwhile are gone, or about another layer of the same content.
-        for mark in marks.into_iter().filter(|mark| queue.flushing.contains(mark)).collect::<Vec<_>>() {
-            queue.flushing.remove(&mark);
-            match flushed {
-                Ok(()) => drop(fs::remove_file(mark)),
-                Err(_) => drop(queue.written.insert(mark)),
+        {
+            let mut queue = self.lock();
+            for mark in marks {
+                // One that was taken back meanwhile is gone, or about another layer of the same content.
+                if !queue.flushing.remove(&mark) {
+                    continue;
+                }
+                let done = flushed.is_ok() && fs::remove_file(&mark).is_ok();
+                if !done {
+                    queue.written.insert(mark);
+                }
             }
         }
-        flushed
+        flushed?;
+        // A mark that came back with the power would cost a layer that is there.
+        File::open(&self.0.marks)?.sync_all()
     }
 
     fn mark(&self, chain: &ChainId) -> PathBuf {
@@ -157,6 +159,11 @@ impl Store {
         let root = self.0.paths.root();
         self.0.flusher.flush().map_err(|source| Error::io("sync", root, source))
     }
+}
+
+/// What tells this boot of the machine from others (random(4)); empty where there is no such thing.
+pub(crate) fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 impl Queue {
@@ -241,7 +248,7 @@ fn remove(path: &Path, how: impl FnOnce(&Path) -> std::io::Result<()>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DriverChoice, Expected, FsckOptions, StoreConfig};
+    use crate::{DriverChoice, Expected, FsckOptions, StoreConfig, fsck_offline};
 
     fn open(root: &Path) -> Store {
         Store::open(StoreConfig { data_root: root.to_owned(), driver: DriverChoice::Vfs }).expect("open")
@@ -299,6 +306,8 @@ mod tests {
         assert!(store.image(&new).is_ok());
         drop(store);
         fs::write(paths.unsynced().join(chain.hex()), "another boot").expect("mark");
+        let told = fsck_offline(directory.path(), DriverChoice::Vfs, FsckOptions::default(), &|_| true).expect("look");
+        assert!(matches!(&told.problems[..], [problem] if problem.message.contains("the power went")), "{told:?}");
         let store = open(directory.path());
         assert!(store.image(&new).is_err() && store.resolve("new:1").is_err());
         assert_eq!(store.resolve("old:1").expect("name"), old);

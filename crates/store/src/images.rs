@@ -123,8 +123,8 @@ impl Store {
         Ok(())
     }
 
-    /// Registers a configuration document whose layers are all here, and puts the image under the lease. Durable when
-    /// it returns; not visible by name until [`Store::tag`].
+    /// Registers a configuration document whose layers are all here, and puts the image under the lease. Not visible by
+    /// name until [`Store::tag`]; on the disk a moment later, see `durable.rs`.
     ///
     /// # Errors
     /// [`Error::Document`], [`Error::NoSuchLayer`] or the file system's refusal.

@@ -60,10 +60,7 @@ impl Store {
         let lease = self.lease();
         let mut collected = Collected::default();
         for (id, references) in &wanted {
-            let image = self.image(id)?;
-            for chain in &image.chain {
-                self.layer(&lease, chain).ok_or_else(|| Error::NoSuchLayer(chain.to_string()))?;
-            }
+            let image = self.leased_image(&lease, id)?;
             self.collect_image(&image, references, options, &mut collected)?;
         }
         collected.write(writer)

@@ -99,9 +99,6 @@ impl Store {
         if below(&paths.blobs()) {
             return UsageKind::ImageBlobs;
         }
-        if below(&paths.partials()) {
-            return UsageKind::Unfinished;
-        }
         if below(&root.join("image")) {
             return UsageKind::ImageRecords;
         }

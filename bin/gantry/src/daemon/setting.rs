@@ -2,6 +2,9 @@
 
 use cli::flags::Flag;
 
+use Fate::Honoured;
+use Shape::{List, Number, Raw, Switch, Text};
+
 /// What a setting holds, in the file's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -43,9 +46,6 @@ pub(super) struct Setting {
     /// What becomes of it.
     pub fate: Fate,
 }
-
-use Fate::Honoured;
-use Shape::{List, Number, Raw, Switch, Text};
 
 /// A setting that holds a text.
 pub(super) const fn text(name: &'static str, kind: &'static str, help: &'static str, fate: Fate) -> Setting {

@@ -5,8 +5,8 @@ use std::path::Path;
 use types::Digest;
 
 use super::Examination;
-use crate::ImageId;
 use crate::driver::Driver;
+use crate::{ChainId, ImageId};
 
 impl Examination<'_> {
     pub(super) fn orphans(&mut self) {
@@ -26,8 +26,30 @@ impl Examination<'_> {
         for name in self.list(&directory).into_iter().filter(|name| name.starts_with(".tmp-")) {
             self.orphan(directory.join(name), "left by the replacement of a record");
         }
+        self.unsynced();
         self.directories();
         self.short_links();
+    }
+
+    /// Marks of layers that may not have reached the disk. One of another boot says that the power went before: the
+    /// next start forgets the layer.
+    fn unsynced(&mut self) {
+        let (directory, boot) = (self.paths.unsynced(), crate::durable::boot());
+        if !directory.exists() {
+            return;
+        }
+        for name in self.list(&directory) {
+            let mark = directory.join(&name);
+            let layer = Digest::from_hex(&name).ok().filter(|digest| self.layers.contains_key(&ChainId(*digest)));
+            match layer {
+                None if self.unsure => {}
+                None => self.orphan(mark, "the mark of a layer that is not there"),
+                Some(_) if std::fs::read_to_string(&mark).is_ok_and(|text| text != boot) => {
+                    self.damaged(mark, "this layer may not have reached the disk before the power went");
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     fn digests(&mut self, directory: &Path, message: &str, owned: impl Fn(&Self, Digest) -> bool) {
