@@ -10,7 +10,7 @@ use crate::failure::connect_error;
 use crate::growing::Writer;
 use crate::manifest::Descriptor;
 use crate::registry::Registry;
-use crate::retry::pause;
+use crate::retry::Attempts;
 use crate::{Error, Progress};
 
 /// Between two progress events of one layer.
@@ -84,18 +84,17 @@ impl Writer {
         received: &mut u64,
         progress: &(impl Fn(Progress) + Sync),
     ) -> Result<(), Error> {
-        let mut failures = 0;
+        let mut attempts = Attempts::new(source.attempts);
         loop {
             let before = *received;
             let Err(error) = self.receive(source, descriptor, received, progress).await else { return Ok(()) };
             // What came is in the file before anybody gives up.
             self.flush().await?;
             // A connection that brought something is no failure of the registry.
-            failures = if *received - before >= WORTH { 1 } else { failures + 1 };
-            let wait = pause(failures, error.wanted_pause()).filter(|_| failures < source.attempts);
-            let (true, Some(wait)) = (error.is_transient(), wait) else { return Err(error.of_download(descriptor)) };
-            tracing::info!(blob = %descriptor.digest, received, %error, "trying again");
-            tokio::time::sleep(wait).await;
+            if *received - before >= WORTH {
+                attempts.forgive();
+            }
+            attempts.again(error).await.map_err(|error| error.of_download(descriptor))?;
         }
     }
 

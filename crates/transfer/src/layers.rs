@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
 use store::{DiffId, ImageConfig, Lease, LooseLayer, Scratch, Store};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use types::Digest;
 
@@ -105,13 +105,13 @@ impl Plan {
         Origin::Download(growing)
     }
 
-    /// Downloads and unpacks, and registers the image with the configuration that `document` gives for the content of
-    /// the layers, which it gives back. What arrived of a download that broke is kept for the next pull.
+    /// Downloads and unpacks, under the lease; gives the configuration that `document` makes for the content of the
+    /// layers. What arrived of a download that broke is kept for the next pull.
     pub(crate) async fn carry_out(
         self,
         lease: &Arc<Lease>,
         from: (&Store, &Registry, &Registries),
-        document: impl FnOnce(&[DiffId]) -> Result<Vec<u8>, Error> + Send + 'static,
+        document: impl FnOnce(&[DiffId]) -> Result<Vec<u8>, Error>,
         progress: &(impl Fn(Progress) + Send + Sync + Clone + 'static),
     ) -> Result<Vec<u8>, Error> {
         let Self { steps, downloads, scratch } = self;
@@ -123,14 +123,8 @@ impl Plan {
         let mut unpacking = Unpacking::begin(store, lease, steps, scratch, progress);
         let done = match unpacking.place_all(store, lease, progress).await {
             Ok(diffs) => {
-                let (store, lease, arrived) = (store.clone(), Arc::clone(lease), blobs.clone());
-                blocking(move || {
-                    let config = document(&diffs)?;
-                    store.put_image(&lease, &config, None)?;
-                    arrived.iter().for_each(|blob| store.forget_partial(blob));
-                    Ok(config)
-                })
-                .await
+                blobs.iter().for_each(|blob| store.forget_partial(blob));
+                document(&diffs)
             }
             Err(error) => Err(error),
         };
@@ -151,7 +145,12 @@ type Unpacked = Result<(usize, Step, Option<LooseLayer>), Error>;
 
 /// The threads that unpack the layers of an image.
 struct Unpacking {
-    tasks: JoinSet<Unpacked>,
+    /// What starts the threads, one after the other as there are places. Dropped with this value, and then no more start.
+    _starter: JoinSet<()>,
+    /// Closed when the last thread has ended.
+    results: mpsc::UnboundedReceiver<Unpacked>,
+    /// Layers in all.
+    count: usize,
     /// Nobody wants the rest any more.
     stopped: Arc<AtomicBool>,
     /// The files, which stay until the last layer has its place and the last thread has ended.
@@ -159,8 +158,8 @@ struct Unpacking {
 }
 
 impl Unpacking {
-    /// Begins with all layers, so many at a time. Places go in order, as those of the downloads do, and no download
-    /// waits for a layer to be unpacked: the bottom ones come first.
+    /// Begins with all layers, so many at a time, from the bottom: so do the downloads, and none of them waits for a layer
+    /// to be unpacked.
     fn begin(
         store: &Store,
         lease: &Arc<Lease>,
@@ -172,26 +171,28 @@ impl Unpacking {
         let slots = Arc::new(Semaphore::new(processors.clamp(2, MOST_UNPACKED)));
         let scratch = Arc::new(scratch);
         let stopped = Arc::new(AtomicBool::new(false));
-        let mut tasks = JoinSet::new();
-        for (number, step) in steps.into_iter().enumerate() {
-            let slots = Arc::clone(&slots);
-            let (store, lease, progress) = (store.clone(), Arc::clone(lease), progress.clone());
-            let (scratch, stopped) = (Arc::clone(&scratch), Arc::clone(&stopped));
-            tasks.spawn(async move {
+        let (count, (sender, results)) = (steps.len(), mpsc::unbounded_channel());
+        let (store, lease, progress) = (store.clone(), Arc::clone(lease), progress.clone());
+        let (files, ended) = (Arc::clone(&scratch), Arc::clone(&stopped));
+        let mut starter = JoinSet::new();
+        starter.spawn(async move {
+            for (number, step) in steps.into_iter().enumerate() {
                 // The semaphore is never closed.
-                let permit = slots.acquire_owned().await;
-                blocking(move || {
-                    let _kept = (permit, scratch);
-                    if stopped.load(Ordering::Relaxed) {
-                        return Err(Error::Canceled);
-                    }
-                    let loose = unpack(&store, &lease, &step, &progress)?;
-                    Ok((number, step, loose))
-                })
-                .await
-            });
-        }
-        Self { tasks, stopped, _scratch: scratch }
+                let permit = Arc::clone(&slots).acquire_owned().await;
+                let (store, lease, progress) = (store.clone(), Arc::clone(&lease), progress.clone());
+                let (sender, files, ended) = (sender.clone(), Arc::clone(&files), Arc::clone(&ended));
+                tokio::task::spawn_blocking(move || {
+                    let _kept = (permit, files);
+                    let unpacked = match ended.load(Ordering::Relaxed) {
+                        true => Err(Error::Canceled),
+                        false => unpack(&store, &lease, &step, &progress).map(|loose| (number, step, loose)),
+                    };
+                    // Nobody waits for it any more.
+                    drop(sender.send(unpacked));
+                });
+            }
+        });
+        Self { _starter: starter, results, count, stopped, _scratch: scratch }
     }
 
     /// Puts the layers on top of one another as they come; gives the content of all, bottom first. The first failure
@@ -205,8 +206,8 @@ impl Unpacking {
         let mut early = BTreeMap::new();
         let mut diffs = Vec::new();
         let mut parent = None;
-        while let Some(done) = self.tasks.join_next().await {
-            let (number, step, loose) = done.map_err(|_| Error::Canceled)??;
+        while let Some(unpacked) = self.results.recv().await {
+            let (number, step, loose) = unpacked?;
             early.insert(number, (step, loose));
             while let Some((step, loose)) = early.remove(&diffs.len()) {
                 let (store, lease, progress) = (store.clone(), Arc::clone(lease), progress.clone());
@@ -215,13 +216,14 @@ impl Unpacking {
                 diffs.push(placed.diff);
             }
         }
-        Ok(diffs)
+        // Fewer only when a thread has died.
+        if diffs.len() == self.count { Ok(diffs) } else { Err(Error::Canceled) }
     }
 
     /// Waits until nobody is at work any more: then nothing of it is left on the disk.
     async fn end(mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        while self.tasks.join_next().await.is_some() {}
+        while self.results.recv().await.is_some() {}
     }
 }
 

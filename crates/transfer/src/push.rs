@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::Body;
-use store::{BlobInfo, DiffId, Image, ImageId, KnownBlob, Lease, Store};
+use store::{BlobInfo, DiffId, ImageId, KnownBlob, Store};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use types::{Digest, Reference};
@@ -16,7 +16,6 @@ use crate::fetch::sha256;
 use crate::manifest::{OCI_GZIP, OCI_ZSTD};
 use crate::push_manifest::manifest;
 use crate::registry::Registry;
-use crate::retry::pause;
 use crate::upload::Begun;
 use crate::{Credentials, Error};
 
@@ -161,10 +160,9 @@ fn mount_source(blob: &KnownBlob, repository: &Reference) -> Option<String> {
 
 impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
     async fn tag(&self, reference: &Reference, id: ImageId) -> Result<(), Error> {
-        let image = self.store.image(&id)?;
         // Keeps the layers' blobs while they are read.
         let lease = self.store.lease();
-        hold(&self.store, &lease, &image)?;
+        let image = self.store.leased_image(&lease, &id)?;
         let blobs = self.layers(&image.config.rootfs.diff_ids).await?;
         self.document(&image.raw, &image.id.0).await?;
         let (media_type, bytes) = manifest(&image, &blobs);
@@ -249,7 +247,7 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
         let kept = self.store.blob_of_diff(&diff).ok_or_else(|| store::Error::NoSuchLayer(diff.to_string()))?;
         let compression = (!is_compressed(&kept.media_type)).then_some(self.compression);
         let mut upload = Upload { session, offset: 0 };
-        let mut failures = 0;
+        let mut attempts = self.registry.attempts();
         loop {
             let error = match self.attempt(diff, &kept, compression, &mut upload).await {
                 Ok(sent) => {
@@ -267,11 +265,9 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
                 }
                 Err(error) => error,
             };
-            failures += 1;
             // A body cannot be sent twice by itself: a token that ran out meanwhile is an interruption like others.
-            let again = error.is_transient() || self.registry.token_ran_out(&error).await;
-            let wait = pause(failures, error.wanted_pause()).filter(|_| again && failures < self.registries.attempts);
-            let Some(wait) = wait else {
+            let passes = error.is_transient() || self.registry.token_ran_out(&error).await;
+            let Some(wait) = attempts.pause(&error, passes) else {
                 if let Some(session) = &upload.session {
                     self.registry.abandon(session).await;
                 }
@@ -365,14 +361,6 @@ impl<P: Fn(PushProgress) + Send + Sync + Clone + 'static> Push<P> {
             Begun::Session(session) => self.registry.finish(&session, digest, Some(bytes)).await,
         }
     }
-}
-
-/// Puts every layer of an image under the lease.
-fn hold(store: &Store, lease: &Lease, image: &Image) -> Result<(), Error> {
-    for chain in &image.chain {
-        store.layer(lease, chain).ok_or_else(|| store::Error::NoSuchLayer(chain.to_string()))?;
-    }
-    Ok(())
 }
 
 fn is_compressed(media_type: &str) -> bool {

@@ -12,7 +12,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 /// How long to wait behind the `failures`th failure: twice as long each time, spread so that clients that failed
 /// together do not come back together. `None` when the registry wants to be left alone for longer than anybody waits.
-pub(crate) fn pause(failures: u32, wanted: Option<Duration>) -> Option<Duration> {
+fn pause(failures: u32, wanted: Option<Duration>) -> Option<Duration> {
     if wanted.is_some_and(|wanted| wanted > LONGEST) {
         return None;
     }
@@ -35,7 +35,7 @@ impl Error {
     }
 
     /// How long the registry asked to be left alone.
-    pub(crate) fn wanted_pause(&self) -> Option<Duration> {
+    fn wanted_pause(&self) -> Option<Duration> {
         match self {
             Self::Busy { after, .. } => *after,
             _ => None,
@@ -59,11 +59,20 @@ impl Attempts {
         Self { most, failures: 0 }
     }
 
+    /// The last attempt got somewhere: what comes counts from the start.
+    pub(crate) fn forgive(&mut self) {
+        self.failures = 0;
+    }
+
+    /// How long to wait behind a failure, which may pass or not; `None` for no further attempt.
+    pub(crate) fn pause(&mut self, error: &Error, passes: bool) -> Option<Duration> {
+        self.failures += 1;
+        pause(self.failures, error.wanted_pause()).filter(|_| passes && self.failures < self.most)
+    }
+
     /// Waits behind a failure that may pass; gives any other one back, and the last one.
     pub(crate) async fn again(&mut self, error: Error) -> Result<(), Error> {
-        self.failures += 1;
-        let wait = pause(self.failures, error.wanted_pause());
-        match wait.filter(|_| error.is_transient() && self.failures < self.most) {
+        match self.pause(&error, error.is_transient()) {
             Some(wait) => {
                 tracing::info!(%error, "trying again");
                 tokio::time::sleep(wait).await;
