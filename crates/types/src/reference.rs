@@ -101,7 +101,7 @@ impl Reference {
             return self.name();
         }
         match self.path.strip_prefix("library/") {
-            Some(short) if !short.contains('/') => short.to_owned(),
+            Some(short) if !short.contains('/') && !is_image_id(short) => short.to_owned(),
             // The path alone would be read as the name of another registry.
             _ if looks_like_domain(&self.path) => self.name(),
             _ => self.path.clone(),
@@ -144,7 +144,7 @@ impl FromStr for Reference {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if is_image_id(text) {
             return Err(InvalidReference::Id(text.to_owned()));
         }
         let (rest, digest) = match text.split_once('@') {
@@ -164,6 +164,11 @@ impl FromStr for Reference {
         }
         Ok(Self { domain, path, tag, digest })
     }
+}
+
+/// Alone, 64 hexadecimal digits are never a repository; below `library/` they may be one.
+fn is_image_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The first of several components is a registry when it looks like a host: a dot, a port, `localhost` or a capital.
@@ -252,6 +257,14 @@ mod tests {
             let reference: Reference = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
             assert_eq!((reference.to_string().as_str(), reference.familiar().as_str()), (full, familiar));
         }
+    }
+
+    #[test]
+    fn a_repository_that_looks_like_an_image_id_keeps_its_path() {
+        let name = format!("library/{}", "a0".repeat(32));
+        let reference: Reference = name.parse().unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(reference.familiar(), name);
+        assert_eq!(name["library/".len()..].parse::<Reference>(), Err(InvalidReference::Id("a0".repeat(32))));
     }
 
     #[test]
