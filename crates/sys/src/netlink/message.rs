@@ -84,6 +84,23 @@ impl Message {
         self
     }
 
+    /// Appends an attribute that holds attributes which are already there as bytes.
+    pub fn nested_bytes(&mut self, kind: u16, attributes: &[u8]) -> &mut Self {
+        self.nest(kind, |nest| nest.bytes.extend_from_slice(attributes))
+    }
+
+    /// `nlmsg_type`.
+    #[must_use]
+    pub fn kind(&self) -> u16 {
+        u16::from_ne_bytes([self.bytes[4], self.bytes[5]])
+    }
+
+    /// All after the header.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[HEADER..]
+    }
+
     /// Bytes so far.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -115,6 +132,18 @@ impl<'a> Attribute<'a> {
     #[must_use]
     pub fn u32(&self) -> Option<u32> {
         self.payload.try_into().ok().map(u32::from_ne_bytes)
+    }
+
+    /// The payload as a number in network order; `None` when it is not four bytes.
+    #[must_use]
+    pub fn be32(&self) -> Option<u32> {
+        self.payload.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// The payload as a number in network order; `None` when it is not eight bytes.
+    #[must_use]
+    pub fn be64(&self) -> Option<u64> {
+        self.payload.try_into().ok().map(u64::from_be_bytes)
     }
 
     /// The payload as text up to its NUL.

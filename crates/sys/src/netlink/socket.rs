@@ -65,6 +65,12 @@ impl Socket {
         Ok(Self { fd, sequence: 0, buffer: Vec::new() })
     }
 
+    /// The port that the kernel knows this socket by.
+    pub(crate) fn port(&self) -> io::Result<u32> {
+        let address = SocketAddrNetlink::try_from(rustix::net::getsockname(&self.fd)?)?;
+        Ok(address.pid())
+    }
+
     /// Sends requests in one datagram and waits for every acknowledgement. The kernel runs them in order and does not
     /// stop at a failure; the first one is returned.
     pub fn request(&mut self, messages: &mut [Message]) -> io::Result<()> {

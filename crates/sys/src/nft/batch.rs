@@ -1,6 +1,8 @@
 //! One transaction: all of it happens, or nothing.
 
 use super::expression::{DATA_VALUE, Expression};
+use super::family::Family;
+use super::user_data;
 use crate::netlink::Message;
 
 pub(super) const SUBSYSTEM: u16 = (libc::NFNL_SUBSYS_NFTABLES as u16) << 8;
@@ -16,22 +18,28 @@ const INTERVAL_END: u32 = 1;
 pub(super) const RULE_HANDLE: u16 = 3;
 /// `NFTA_RULE_USERDATA`.
 pub(super) const RULE_USER_DATA: u16 = 7;
+/// `NFTA_RULE_EXPRESSIONS`, `NFTA_RULE_COMPAT`.
+pub(super) const RULE_EXPRESSIONS: u16 = 4;
+const RULE_COMPATIBILITY: u16 = 5;
 /// Attributes count their length in 16 bits; an element takes up to 60 bytes.
 const ELEMENTS_PER_MESSAGE: usize = 500;
 
-/// Requests about one IPv4 table, in order.
+/// Requests about one table, in order.
 #[derive(Clone, Debug)]
 pub struct Batch<'a> {
+    family: Family,
     table: &'a str,
     messages: Vec<Message>,
     maps: u32,
 }
 
 /// Where a chain sits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hook {
     /// Before routing.
     Prerouting,
+    /// To this machine.
+    Input,
     /// Between two devices.
     Forward,
     /// From this machine.
@@ -40,8 +48,28 @@ pub enum Hook {
     Postrouting,
 }
 
-/// What a chain is for.
+/// A rule as bytes: made by [`RawRule::of`], or read from the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RawRule {
+    /// The list of expressions, `NFTA_LIST_ELEM` after `NFTA_LIST_ELEM`.
+    pub expressions: Vec<u8>,
+    /// Protocol that iptables' extensions are told the rule is about; needed only where one insists.
+    pub protocol: Option<u32>,
+    /// What the maker stored beside it, see [`super::user_data`]; empty for nothing.
+    pub user_data: Vec<u8>,
+}
+
+/// Where a rule goes in its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Before all others.
+    First,
+    /// Behind all others.
+    Last,
+}
+
+/// What a chain is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChainKind {
     /// Filtering.
     Filter,
@@ -50,13 +78,19 @@ pub enum ChainKind {
 }
 
 impl<'a> Batch<'a> {
-    /// An empty batch for a table.
+    /// An empty batch for an IPv4 table.
     #[must_use]
     pub fn new(table: &'a str) -> Self {
+        Self::of(Family::Ipv4, table)
+    }
+
+    /// An empty batch for a table.
+    #[must_use]
+    pub fn of(family: Family, table: &'a str) -> Self {
         // nfgenmsg of the batch frame: family unspecified, resource id = the subsystem.
         let mut begin = Message::new(libc::NFNL_MSG_BATCH_BEGIN as u16, 0);
         begin.raw(&[0, 0, 0, libc::NFNL_SUBSYS_NFTABLES as u8]);
-        Self { table, messages: vec![begin], maps: 0 }
+        Self { family, table, messages: vec![begin], maps: 0 }
     }
 
     /// Nothing to send.
@@ -81,12 +115,21 @@ impl<'a> Batch<'a> {
 
     /// Makes a base chain whose packets are accepted at its end.
     pub fn add_chain(&mut self, name: &str, kind: ChainKind, hook: Hook, priority: i32) -> &mut Self {
-        self.push(libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE, |message, table| {
+        self.base_chain(libc::NLM_F_CREATE, name, kind, hook, priority)
+    }
+
+    fn base_chain(&mut self, flags: i32, name: &str, kind: ChainKind, hook: Hook, priority: i32) -> &mut Self {
+        self.push(libc::NFT_MSG_NEWCHAIN, flags, |message, table| {
             message.text(1, table).text(3, name).nest(4, |place| {
                 place.be32(1, hook.number()).be32(2, priority as u32);
             });
             message.be32(5, libc::NF_ACCEPT as u32).text(7, kind.name());
         })
+    }
+
+    /// Makes a base chain that must not be there yet: fails with `EEXIST`, so that nobody's policy is changed.
+    pub fn add_new_chain(&mut self, name: &str, kind: ChainKind, hook: Hook, priority: i32) -> &mut Self {
+        self.base_chain(libc::NLM_F_CREATE | libc::NLM_F_EXCL, name, kind, hook, priority)
     }
 
     /// Appends a rule to a chain.
@@ -108,7 +151,7 @@ impl<'a> Batch<'a> {
                     expression.encode(list);
                 }
             });
-            message.bytes(RULE_USER_DATA, &comment_data(comment));
+            message.bytes(RULE_USER_DATA, &user_data::comment(comment));
         })
     }
 
@@ -152,9 +195,46 @@ impl<'a> Batch<'a> {
     }
 
     /// Deletes a rule by the handle the kernel gave it.
-    pub(super) fn delete_rule(&mut self, chain: &str, handle: &[u8]) -> &mut Self {
+    pub fn delete_rule(&mut self, chain: &str, handle: u64) -> &mut Self {
         self.push(libc::NFT_MSG_DELRULE, 0, |message, table| {
-            message.text(1, table).text(2, chain).bytes(RULE_HANDLE, handle);
+            message.text(1, table).text(2, chain).bytes(RULE_HANDLE, &handle.to_be_bytes());
+        })
+    }
+
+    /// Deletes all rules of a chain.
+    pub fn flush_chain(&mut self, chain: &str) -> &mut Self {
+        self.push(libc::NFT_MSG_DELRULE, 0, |message, table| {
+            message.text(1, table).text(2, chain);
+        })
+    }
+
+    /// Makes a chain that packets reach by jumps only; one that is there is fine.
+    pub fn add_plain_chain(&mut self, name: &str) -> &mut Self {
+        self.push(libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE, |message, table| {
+            message.text(1, table).text(3, name);
+        })
+    }
+
+    /// Deletes a chain that no rule jumps to; its rules go first.
+    pub fn delete_chain(&mut self, name: &str) -> &mut Self {
+        self.push(libc::NFT_MSG_DELCHAIN, 0, |message, table| {
+            message.text(1, table).text(3, name);
+        })
+    }
+
+    /// Adds a rule whose parts are known as bytes.
+    pub fn add_raw_rule(&mut self, chain: &str, rule: &RawRule, place: Place) -> &mut Self {
+        let append = if place == Place::Last { libc::NLM_F_APPEND } else { 0 };
+        self.push(libc::NFT_MSG_NEWRULE, libc::NLM_F_CREATE | append, |message, table| {
+            message.text(1, table).text(2, chain).nested_bytes(RULE_EXPRESSIONS, &rule.expressions);
+            if let Some(protocol) = rule.protocol {
+                message.nest(RULE_COMPATIBILITY, |part| {
+                    part.be32(1, protocol).be32(2, 0);
+                });
+            }
+            if !rule.user_data.is_empty() {
+                message.bytes(RULE_USER_DATA, &rule.user_data);
+            }
         })
     }
 
@@ -173,6 +253,11 @@ impl<'a> Batch<'a> {
             self.elements(libc::NFT_MSG_DELSETELEM, 0, map, chunk.iter().map(|key| (key, None)));
         }
         self
+    }
+
+    /// What was put in so far, with the frame's beginning.
+    pub(super) fn messages(&self) -> &[Message] {
+        &self.messages
     }
 
     /// Closes the batch and hands its messages over.
@@ -234,25 +319,35 @@ impl<'a> Batch<'a> {
 
     fn push(&mut self, kind: i32, flags: i32, fill: impl FnOnce(&mut Message, &str)) -> &mut Self {
         let mut message = Message::new(SUBSYSTEM | kind as u16, flags as u16);
-        message.raw(&[libc::AF_INET as u8, 0, 0, 0]);
+        message.raw(&[self.family.number(), 0, 0, 0]);
         fill(&mut message, self.table);
         self.messages.push(message);
         self
     }
 }
 
-/// A comment in the form that nft and iptables store in a rule's user data: type 0, length, text with its NUL.
-pub(super) fn comment_data(comment: &str) -> Vec<u8> {
-    let mut data = vec![0, comment.len() as u8 + 1];
-    data.extend_from_slice(comment.as_bytes());
-    data.push(0);
-    data
+impl RawRule {
+    /// The bytes of typed expressions.
+    #[must_use]
+    pub fn of(expressions: &[Expression]) -> Self {
+        let mut list = Message::new(0, 0);
+        for expression in expressions {
+            expression.encode(&mut list);
+        }
+        Self { expressions: list.payload().to_vec(), protocol: None, user_data: Vec::new() }
+    }
 }
 
 impl Hook {
-    fn number(self) -> u32 {
+    pub(super) fn from_number(number: u32) -> Option<Self> {
+        let all = [Self::Prerouting, Self::Input, Self::Forward, Self::Output, Self::Postrouting];
+        all.into_iter().find(|hook| hook.number() == number)
+    }
+
+    pub(super) fn number(self) -> u32 {
         let number = match self {
             Self::Prerouting => libc::NF_INET_PRE_ROUTING,
+            Self::Input => libc::NF_INET_LOCAL_IN,
             Self::Forward => libc::NF_INET_FORWARD,
             Self::Output => libc::NF_INET_LOCAL_OUT,
             Self::Postrouting => libc::NF_INET_POST_ROUTING,
@@ -262,6 +357,10 @@ impl Hook {
 }
 
 impl ChainKind {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Filter, Self::Nat].into_iter().find(|kind| kind.name() == name)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Filter => "filter",

@@ -9,6 +9,7 @@ const LIST_ELEMENT: u16 = 1;
 pub(super) const DATA_VALUE: u16 = 1;
 const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
+const VERDICT_CHAIN: u16 = 2;
 
 /// A 32-bit register, counted from 0 to 15; longer values take several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,23 @@ pub enum Expression {
     Counter,
     /// Ends.
     Verdict(Verdict),
+    /// Goes on in another chain of the table, and comes back from its end.
+    Jump(String),
+    /// An extension of iptables that decides whether the rule holds.
+    Match(Extension),
+    /// An extension of iptables that does something.
+    Target(Extension),
+}
+
+/// An extension of iptables (`xt_*`), as its user-space part encodes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// Name, e.g. `DNAT`.
+    pub name: String,
+    /// Revision of the data.
+    pub revision: u32,
+    /// The extension's C structure, padded to eight bytes.
+    pub data: Vec<u8>,
 }
 
 impl Register {
@@ -133,7 +151,9 @@ impl Expression {
             Self::DestinationNat { .. } => "nat",
             Self::Masquerade => "masq",
             Self::Counter => "counter",
-            Self::Value(..) | Self::Verdict(_) => "immediate",
+            Self::Value(..) | Self::Verdict(_) | Self::Jump(_) => "immediate",
+            Self::Match(_) => "match",
+            Self::Target(_) => "target",
         }
     }
 
@@ -183,6 +203,16 @@ impl Expression {
                         code.be32(VERDICT_CODE, verdict.code());
                     });
                 });
+            }
+            Self::Jump(chain) => {
+                data.be32(1, 0).nest(2, |value| {
+                    value.nest(DATA_VERDICT, |code| {
+                        code.be32(VERDICT_CODE, libc::NFT_JUMP as u32).text(VERDICT_CHAIN, chain);
+                    });
+                });
+            }
+            Self::Match(extension) | Self::Target(extension) => {
+                data.text(1, &extension.name).be32(2, extension.revision).bytes(3, &extension.data);
             }
         }
     }

@@ -3,9 +3,20 @@
 //! Source: `linux/netfilter/nf_tables.h`, `linux/netfilter/nfnetlink.h`, nft(8).
 
 mod batch;
+mod content;
+mod decode;
+mod events;
 mod expression;
+mod family;
+mod ruleset;
 mod socket;
+pub mod user_data;
 
-pub use batch::{Batch, ChainKind, Hook};
-pub use expression::{Comparison, Expression, Field, Key, Register, Verdict};
+pub use batch::{Batch, ChainKind, Hook, Place, RawRule};
+pub use content::Content;
+pub use decode::{Outcome, Source, Step, steps, verdict};
+pub use events::{Heard, NftEvent, NftEvents, NftObject};
+pub use expression::{Comparison, Expression, Extension, Field, Key, Register, Verdict};
+pub use family::Family;
+pub use ruleset::{BaseChain, Chain, Element, Rule, Set};
 pub use socket::NftSocket;

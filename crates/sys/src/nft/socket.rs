@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::batch::{Batch, RULE_HANDLE, RULE_USER_DATA, SUBSYSTEM, comment_data};
+use super::batch::{Batch, RULE_HANDLE, RULE_USER_DATA, SUBSYSTEM};
+use super::user_data;
 use crate::netlink::{Message, Protocol, Reply, Socket, attributes};
 
 /// Bytes of `struct nfgenmsg`.
@@ -11,12 +12,17 @@ const CHAIN_POLICY: u16 = 5;
 
 /// A netfilter socket of one network namespace.
 #[derive(Debug)]
-pub struct NftSocket(Socket);
+pub struct NftSocket(pub(super) Socket);
 
 impl NftSocket {
     /// Opens a socket in the calling thread's network namespace.
     pub fn open() -> io::Result<Self> {
         Socket::open(Protocol::Netfilter).map(Self)
+    }
+
+    /// The port that the kernel knows this socket by: events that its batches make carry it.
+    pub fn port(&self) -> io::Result<u32> {
+        self.0.port()
     }
 
     /// Runs a batch; an empty one is a success. Nothing has changed when it fails.
@@ -39,7 +45,7 @@ impl NftSocket {
     pub fn count_rules(&mut self, table: &str, chain: &str, comment: &str) -> io::Result<usize> {
         let mut message = message(libc::NFT_MSG_GETRULE);
         message.text(1, table).text(2, chain);
-        let wanted = comment_data(comment);
+        let wanted = user_data::comment(comment);
         let mut count = 0;
         self.0.dump_each(message, |reply| {
             count += usize::from(payload(&reply, RULE_USER_DATA).is_some_and(|data| data == wanted));
@@ -51,11 +57,12 @@ impl NftSocket {
     pub fn delete_rules(&mut self, table: &str, chain: &str, comment: &str) -> io::Result<usize> {
         let mut message = message(libc::NFT_MSG_GETRULE);
         message.text(1, table).text(2, chain);
-        let wanted = comment_data(comment);
+        let wanted = user_data::comment(comment);
         let mut handles = Vec::new();
         let listed = self.0.dump_each(message, |reply| {
             if payload(&reply, RULE_USER_DATA).is_some_and(|data| data == wanted) {
-                handles.extend(payload(&reply, RULE_HANDLE));
+                let handle = payload(&reply, RULE_HANDLE).and_then(|bytes| bytes.try_into().ok());
+                handles.extend(handle.map(u64::from_be_bytes));
             }
         });
         match listed {
@@ -64,7 +71,7 @@ impl NftSocket {
         }
         let mut batch = Batch::new(table);
         for handle in &handles {
-            batch.delete_rule(chain, handle);
+            batch.delete_rule(chain, *handle);
         }
         self.send(batch)?;
         Ok(handles.len())
