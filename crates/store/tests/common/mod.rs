@@ -32,7 +32,12 @@ impl Fixture {
         let mut found = Vec::new();
         let mut pending = vec![self.root.clone()];
         while let Some(directory) = pending.pop() {
-            for entry in std::fs::read_dir(&directory).unwrap() {
+            let entries = match std::fs::read_dir(&directory) {
+                // The store removed it meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                entries => entries.unwrap(),
+            };
+            for entry in entries {
                 let entry = entry.unwrap();
                 if entry.file_type().unwrap().is_dir() {
                     pending.push(entry.path());
