@@ -14,6 +14,7 @@ use crate::error::{Error, Invalid};
 use crate::filters::{Filters, InvalidFilter, PruneFilter, any, check_keys, label, labels_match, truth};
 use crate::model::{ContainerSpec, EndpointRequest, EventKind, NetworkMode};
 use crate::resolver::Upstream;
+use crate::start;
 
 const KEYS: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
 /// Endpoint option: what the device in the container is called.
@@ -281,7 +282,8 @@ impl Engine {
         let own = &spec.host.dns;
         let servers = if own.is_empty() { &self.config.container.dns } else { own };
         let outside = endpoints.iter().any(|endpoint| !self.network.is_internal(&endpoint.network_name));
-        (network::Network::view(endpoints, links), Upstream { servers: servers.clone(), outside })
+        let ndots = start::ndots_set(self, spec);
+        (network::Network::view(endpoints, links), Upstream { servers: servers.clone(), outside, ndots })
     }
 
     /// Tells that something happened to a network.

@@ -254,10 +254,11 @@ fn live(endpoint: &EndpointRecord) -> EndpointSettings {
     settings
 }
 
-/// While running: exposed ports with an empty list and published ones with their addresses. Otherwise nothing.
+/// While running on networks of its own: exposed ports with an empty list and published ones with their addresses.
+/// Otherwise nothing.
 fn ports_of(spec: &ContainerSpec, status: &Status) -> Ports {
     let mut ports = Ports::new();
-    if status.endpoints.is_empty() {
+    if status.endpoints.iter().all(|endpoint| endpoint.link.is_none()) {
         return ports;
     }
     for key in &spec.config.exposed_ports {

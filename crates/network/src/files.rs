@@ -102,7 +102,8 @@ impl ResolvConf {
             .map(|server| if self.nameservers.is_empty() { format!("host({server})") } else { server.clone() })
             .collect();
         parsed.nameservers = vec![resolver.to_string()];
-        let own = parsed.options.iter().any(|option| option.starts_with("ndots:"));
+        parsed.options.retain(|option| is_ndots(option) || !(option == "ndots" || option.starts_with("ndots:")));
+        let own = parsed.options.iter().any(|option| is_ndots(option));
         if !own {
             parsed.options.push("ndots:0".to_owned());
         }
@@ -119,6 +120,13 @@ impl ResolvConf {
             overrides.join(" "),
         );
         text
+    }
+
+    /// Whether somebody says what `ndots` is: these options, or, where there are none, those of the host's file.
+    #[must_use]
+    pub fn says_ndots(&self, host_text: impl FnOnce() -> String) -> bool {
+        let says = |options: &[String]| options.iter().any(|option| is_ndots(option));
+        if self.options.is_empty() { says(&Parsed::read(&host_text()).options) } else { says(&self.options) }
     }
 
     /// The text for a container that shares the host's namespace, where loopback name servers answer: the host's file
@@ -202,6 +210,11 @@ impl Parsed {
         }
         text
     }
+}
+
+/// `ndots:` and a number.
+fn is_ndots(option: &str) -> bool {
+    option.strip_prefix("ndots:").is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// The text of `/etc/hostname`.
@@ -313,6 +326,21 @@ mod tests {
                  # ExtServers: [192.0.2.9]\n# Overrides: [nameservers options]\n# Option ndots from: override\n"
             )
         );
+    }
+
+    #[test]
+    fn ndots_is_the_host_s_where_there_are_no_options_of_ones_own() {
+        let says = |options: &[&str], host: &str| {
+            let options = options.iter().map(|&option| option.to_owned()).collect();
+            ResolvConf { options, ..ResolvConf::default() }.says_ndots(|| host.to_owned())
+        };
+        assert!(says(&["ndots:2"], "") && says(&[], "options edns0 ndots:1\n"));
+        assert!(!says(&["timeout:1"], "options ndots:1\n") && !says(&[], "options edns0\n"));
+        // What is no number says nothing, and is replaced.
+        assert!(!says(&["ndots:x"], ""));
+        let conf = ResolvConf { options: vec!["ndots:x".to_owned()], ..ResolvConf::default() };
+        let text = conf.render_for_resolver("", "/etc/resolv.conf", "127.0.0.11".parse().expect("address"));
+        assert!(text.contains("\noptions ndots:0\n") && text.ends_with("# Option ndots from: internal\n"), "{text}");
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Daemon {
             }
             Engine::Dockerd => {
                 self.make_bridge();
-                let mut command = Command::new("dockerd");
+                let program = self.options.binary.clone().unwrap_or_else(|| PathBuf::from("dockerd"));
+                let mut command = Command::new(program);
                 command.args(["--bridge", &self.bridge, "--live-restore"]);
                 command
             }

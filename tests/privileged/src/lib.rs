@@ -28,6 +28,8 @@
 //! | `stub`     | a registry made by hand, which waits or refuses as a test wants  |
 //! | `schema`   | what answers must look like, by the reference                    |
 //! | `host`     | what the host shows: processes, cgroups, mounts, links           |
+//! | `isolated` | an engine in a network of its own                                |
+//! | `names`    | name servers and questions to them, message by message           |
 //! | `wait`     | waiting for a condition with a bound                             |
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -42,7 +44,9 @@ pub mod host;
 pub mod http;
 pub mod hub;
 pub mod images;
+pub mod isolated;
 pub mod load;
+pub mod names;
 pub mod options;
 pub mod registry;
 pub mod sandbox;
@@ -55,6 +59,7 @@ pub mod wait;
 
 pub use client::{Client, Run};
 pub use daemon::Daemon;
+pub use isolated::Isolated;
 pub use options::{Engine, Options};
 pub use tmux::Tmux;
 pub use wait::{skip, until};

@@ -16,6 +16,8 @@
 //! | `load_s`, `save_s`                                | an image of two layers, 375 MB, from and to a file          |
 //! | `push_built_s`, `push_pulled_s`                   | the same to an empty registry: loaded before, pulled before |
 //! | `pull_s`                                          | the same from that registry, nothing of it here             |
+//! | `names_per_s`, `names_p50_ms`, `names_p99_ms`     | lookups from inside a container, 32 at once by one socket   |
+//! | `names_socket_each_per_s`, `…_p99_ms`             | one after the other, each by a socket of its own            |
 //! | `images_peak_mb`                                  | the most memory resident at a time meanwhile (`VmHWM`)      |
 //!
 //! Memory is the sum of `Pss` (proc(5), smaps_rollup) over the engine's processes, in MB of 1024 kB.
@@ -23,6 +25,7 @@
 mod figures;
 mod images;
 mod memory;
+mod names;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -83,7 +86,7 @@ fn foreign(plan: &Plan, socket: &Path) -> Result<Figures> {
 fn measure(plan: &Plan, client: Client, socket: &Path, processes: memory::Processes) -> Figures {
     let subject = Subject { client, socket: socket.to_owned(), processes, runs: plan.runs, many: plan.many };
     let mut figures = Figures::default();
-    let steps: [(&str, work::Step); 7] = [
+    let steps: [(&str, work::Step); 8] = [
         ("life_bridge", work::life_bridge),
         ("life_none", work::life_none),
         ("cli_run", work::cli_run),
@@ -91,6 +94,7 @@ fn measure(plan: &Plan, client: Client, socket: &Path, processes: memory::Proces
         ("many", work::many),
         ("logs", work::logs),
         ("images", images::images),
+        ("names", names::names),
     ];
     for (name, step) in steps {
         if plan.only.is_empty() || plan.only.iter().any(|wanted| wanted == name) {

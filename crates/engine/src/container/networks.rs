@@ -184,6 +184,7 @@ fn unplug(
     } else {
         engine.resolvers.close(id);
     }
+    refresh_resolv_conf(engine, container, &endpoints)?;
     Ok(endpoints)
 }
 
@@ -240,7 +241,11 @@ fn write_names(
         let addresses = [Some(link.address.into()), link.ipv6.map(|ipv6| ipv6.address.into())];
         addresses.into_iter().flatten().try_for_each(|address| name_files::add_address(&path, address, &names))?;
     }
-    let others = endpoints.iter().filter(|other| other.endpoint_id != endpoint.endpoint_id);
-    let first = !endpoint.names.is_empty() && others.clone().all(|other| other.names.is_empty());
-    if first { start::write_resolv_conf(engine, &spec) } else { Ok(()) }
+    refresh_resolv_conf(engine, container, endpoints)
+}
+
+/// The first network with names brings our server into `resolv.conf`, the last one takes it along.
+fn refresh_resolv_conf(engine: &Engine, container: &Container, endpoints: &[EndpointRecord]) -> Result<(), Error> {
+    let named = endpoints.iter().any(|endpoint| !endpoint.names.is_empty());
+    start::refresh_resolv_conf(engine, &container.current_spec(), named, container.status().state.since())
 }

@@ -15,7 +15,7 @@ use types::{ContainerId, Platform};
 use crate::container::Status;
 use crate::engine::Engine;
 use crate::error::{Error, Invalid};
-use crate::model::{ContainerSpec, CreateContainer, MountPoint, MountedImage};
+use crate::model::{ContainerSpec, CreateContainer, MountPoint, MountedImage, NetworkMode};
 use crate::records;
 use crate::undo::Undo;
 use crate::{names, paths, random};
@@ -42,7 +42,7 @@ impl Engine {
         self.blocking(move || engine.create_blocking(request)).await
     }
 
-    fn create_blocking(self: Arc<Self>, request: CreateContainer) -> Result<Created, Error> {
+    fn create_blocking(self: Arc<Self>, mut request: CreateContainer) -> Result<Created, Error> {
         let image = if request.config.image.is_empty() {
             return Err(plan::no_image());
         } else {
@@ -58,6 +58,7 @@ impl Engine {
         let (endpoints, platform) = (self.plan_endpoints(&request)?, request.platform.clone());
         let build_step = request.build_step;
         let links = self.resolve_links(&request.host)?;
+        self.take_joined_names(&mut request)?;
         let planned = plan::plan(request, &image.config, &id, &defaults)?;
         let mounts = mounts::plan(&planned.config, &planned.host, |name| self.mounts_of(name))?;
 
@@ -90,6 +91,21 @@ impl Engine {
         undo.disarm();
         self.container_event(&container, "create", &[]);
         Ok(Created { id, warnings: planned.warnings })
+    }
+
+    /// Whoever shares another container's network has its host name as well, since the name's files and addresses are
+    /// that one's.
+    fn take_joined_names(&self, request: &mut CreateContainer) -> Result<(), Error> {
+        let NetworkMode::Container(name) = &request.host.network_mode else { return Ok(()) };
+        if !request.config.hostname.is_empty() {
+            return Err(Invalid::Conflict("hostname and the network mode").into());
+        }
+        // One that is not there is told at the start.
+        if let Ok(other) = self.containers.find(name) {
+            request.config.hostname.clone_from(&other.spec.config.hostname);
+            request.config.domainname.clone_from(&other.spec.config.domainname);
+        }
+        Ok(())
     }
 
     /// Writes the container's directory. The rename is what makes the container exist: a daemon killed before it leaves

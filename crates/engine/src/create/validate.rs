@@ -6,9 +6,12 @@ use crate::model::{ContainerConfig, HostConfig, NetworkMode, OnUnhealthy, Resour
 
 /// Checks the merged configuration, completes what depends on other settings, and returns warnings.
 pub(super) fn check(config: &ContainerConfig, host: &mut HostConfig, cpus: usize) -> Result<Vec<String>, Error> {
-    let warnings = limits::check(&mut host.resources, cpus, false)?;
+    let mut warnings = limits::check(&mut host.resources, cpus, false)?;
     complete_resources(&mut host.resources);
     check_network(config, host)?;
+    if host.network_mode == NetworkMode::Host && !host.port_bindings.is_empty() {
+        warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
     check_on_unhealthy(config, host)?;
     crate::log::check(&host.log)?;
     if host.auto_remove && host.restart_policy != RestartPolicy::No {

@@ -83,6 +83,15 @@ impl ContainerState {
         }
     }
 
+    /// Since when it runs, while it does.
+    #[must_use]
+    pub fn since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Running { since, .. } | Self::Paused { since, .. } => Some(*since),
+            _ => None,
+        }
+    }
+
     /// How the last run ended, when the container is not running.
     #[must_use]
     pub fn exit(&self) -> Option<&ExitInfo> {

@@ -13,30 +13,41 @@ use tokio::time::timeout;
 
 use super::message;
 
-/// How long one server may think. Programs ask again after five seconds.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long all servers together may think: programs ask again after five seconds.
+const PATIENCE: Duration = Duration::from_millis(4500);
 /// How many servers are asked, as in resolv.conf(5).
 const SERVERS: usize = 3;
 const PORT: u16 = 53;
 
-/// The answer of the first server that has one; a failure of all is the last one's answer, or nothing. `named` are the
-/// user's servers, asked from inside the namespace behind `key`; without any the host's are asked.
+/// Who is asked, and from where.
+pub(super) enum Servers<'a> {
+    /// The host's, from the host.
+    Host(&'a [IpAddr]),
+    /// The user's, from inside the namespace behind the path.
+    Named(&'a [IpAddr], &'a Path),
+}
+
+/// The answer of the first server that has one; a failure of all is the last one's answer, or nothing. `datagram` has
+/// what an answer in one datagram may be long; without it they are asked by connections.
 pub(super) async fn ask(
     network: &Arc<Network>,
-    key: &Path,
-    named: &[IpAddr],
+    servers: Servers<'_>,
     question: &[u8],
-    datagram: bool,
+    datagram: Option<usize>,
 ) -> Option<Vec<u8>> {
-    let (servers, inside) = if named.is_empty() { (host_servers().await, None) } else { (named.to_vec(), Some(key)) };
+    let (servers, inside) = match servers {
+        Servers::Host(servers) => (servers, None),
+        Servers::Named(servers, key) => (servers, Some(key)),
+    };
+    let servers = &servers[..servers.len().min(SERVERS)];
+    let patience = PATIENCE / u32::try_from(servers.len().max(1)).unwrap_or(1);
     let mut last = None;
-    for server in servers.into_iter().take(SERVERS) {
-        let server = SocketAddr::new(server, PORT);
-        let asked = timeout(PATIENCE, async {
-            if datagram {
-                by_datagram(network, inside, server, question).await
-            } else {
-                by_connection(network, inside, server, question).await
+    for server in servers {
+        let server = SocketAddr::new(*server, PORT);
+        let asked = timeout(patience, async {
+            match datagram {
+                Some(size) => by_datagram(network, inside, server, question, size).await,
+                None => by_connection(network, inside, server, question, patience).await,
             }
         });
         match asked.await {
@@ -49,18 +60,12 @@ pub(super) async fn ask(
     last
 }
 
-/// The host's servers as they are now: the file may change at any time, and reading it is nothing beside asking.
-async fn host_servers() -> Vec<IpAddr> {
-    // A machine without the file has no servers.
-    let text = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
-    network::nameservers(&text)
-}
-
 async fn by_datagram(
     network: &Arc<Network>,
     inside: Option<&Path>,
     server: SocketAddr,
     question: &[u8],
+    size: usize,
 ) -> io::Result<Vec<u8>> {
     let socket = match inside {
         Some(key) => {
@@ -73,7 +78,7 @@ async fn by_datagram(
     };
     socket.connect(server).await?;
     socket.send(question).await?;
-    let mut buffer = vec![0; 4096];
+    let mut buffer = vec![0; size.max(message::OUR_SIZE)];
     loop {
         let length = socket.recv(&mut buffer).await?;
         if message::answers(question, &buffer[..length]) {
@@ -88,11 +93,12 @@ async fn by_connection(
     inside: Option<&Path>,
     server: SocketAddr,
     question: &[u8],
+    patience: Duration,
 ) -> io::Result<Vec<u8>> {
     let mut stream = match inside {
         Some(key) => {
             let (network, key) = (Arc::clone(network), key.to_owned());
-            let opened = tokio::task::spawn_blocking(move || network.open_stream(&key, server, PATIENCE));
+            let opened = tokio::task::spawn_blocking(move || network.open_stream(&key, server, patience));
             TcpStream::from_std(opened.await.map_err(io::Error::other)?.map_err(io::Error::other)?)?
         }
         None => TcpStream::connect(server).await?,

@@ -13,6 +13,13 @@ const TYPE_A: u16 = 1;
 const TYPE_PTR: u16 = 12;
 const TYPE_AAAA: u16 = 28;
 const TYPE_OPT: u16 = 41;
+const TYPE_ANY: u16 = 255;
+/// Bytes of an EDNS record without options.
+const EDNS: usize = 11;
+/// What this server itself takes in one datagram.
+pub(super) const OUR_SIZE: usize = 4096;
+/// The bit of an EDNS record by which signatures are wanted; an answer repeats it (RFC 3225).
+const DNSSEC_OK: u16 = 0x8000;
 const FLAG_RESPONSE: u16 = 0x8000;
 const FLAG_TRUNCATED: u16 = 0x0200;
 const FLAG_RECURSION_DESIRED: u16 = 0x0100;
@@ -30,6 +37,8 @@ pub(super) enum Code {
     Failed = 2,
     /// Not a question.
     NotImplemented = 4,
+    /// An edition of EDNS that nobody knows yet (RFC 6891); the upper bits are in the EDNS record.
+    UnknownEdns = 16,
 }
 
 /// What is asked for.
@@ -41,6 +50,8 @@ pub(super) enum Wanted {
     Ipv6(String),
     /// The name of an address.
     Name(IpAddr),
+    /// Everything about a name.
+    Any(String),
     /// Something else about a name.
     Other(String),
 }
@@ -52,10 +63,19 @@ pub(super) struct Question {
     flags: u16,
     /// The question's section as it came.
     section: Vec<u8>,
-    /// Bytes that a datagram to the asker may have.
-    size: usize,
+    /// What the asker told about itself by EDNS (RFC 6891).
+    edns: Option<Edns>,
     /// What is asked.
     pub wanted: Wanted,
+}
+
+/// An EDNS record of an asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Edns {
+    /// Bytes that a datagram to the asker may have.
+    size: u16,
+    version: u8,
+    flags: u16,
 }
 
 /// Why a message is no question of ours: the answer to send, if it deserves one.
@@ -85,24 +105,42 @@ impl Question {
             TYPE_A => Wanted::Ipv4(name),
             TYPE_AAAA => Wanted::Ipv6(name),
             TYPE_PTR => reverse(&name).map_or(Wanted::Other(name), Wanted::Name),
+            TYPE_ANY => Wanted::Any(name),
             _ => Wanted::Other(name),
         };
-        let size = advertised_size(message, end + 4, word(10)).unwrap_or(PLAIN_SIZE).max(PLAIN_SIZE);
-        Ok(Self { id, flags, section: message[HEADER..end + 4].to_vec(), size, wanted })
+        let before = usize::from(word(6)) + usize::from(word(8));
+        let edns = read_edns(message, end + 4, before, usize::from(word(10))).map_err(|()| refuse(Code::Malformed))?;
+        let question = Self { id, flags, section: message[HEADER..end + 4].to_vec(), edns, wanted };
+        match edns {
+            Some(edns) if edns.version > 0 => Err(Some(question.empty(Code::UnknownEdns))),
+            _ => Ok(question),
+        }
     }
 
     /// Whether it asks for addresses of that family.
     pub(super) fn takes(&self, address: IpAddr) -> bool {
-        matches!((address, &self.wanted), (IpAddr::V4(_), Wanted::Ipv4(_)) | (IpAddr::V6(_), Wanted::Ipv6(_)))
+        matches!(
+            (address, &self.wanted),
+            (_, Wanted::Any(_)) | (IpAddr::V4(_), Wanted::Ipv4(_)) | (IpAddr::V6(_), Wanted::Ipv6(_))
+        )
+    }
+
+    /// Whether it asks for the address of one word, which a search domain may make a name of.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(&self.wanted, Wanted::Ipv4(name) | Wanted::Ipv6(name) if !name.trim_end_matches('.').contains('.'))
+    }
+
+    /// Bytes that a datagram to the asker may have.
+    pub(super) fn size(&self) -> usize {
+        self.edns.map_or(PLAIN_SIZE, |edns| usize::from(edns.size)).max(PLAIN_SIZE)
     }
 
     /// An answer with these addresses; those of the family that was not asked for are left out. `datagram` cuts it to
     /// what the asker can take, and says so.
     pub(super) fn addresses(&self, addresses: &[IpAddr], datagram: bool) -> Vec<u8> {
-        let records = addresses.iter().filter_map(|address| match (address, &self.wanted) {
-            (IpAddr::V4(address), Wanted::Ipv4(_)) => Some((TYPE_A, address.octets().to_vec())),
-            (IpAddr::V6(address), Wanted::Ipv6(_)) => Some((TYPE_AAAA, address.octets().to_vec())),
-            _ => None,
+        let records = addresses.iter().filter(|address| self.takes(**address)).map(|address| match address {
+            IpAddr::V4(address) => (TYPE_A, address.octets().to_vec()),
+            IpAddr::V6(address) => (TYPE_AAAA, address.octets().to_vec()),
         });
         self.answer(&records.collect::<Vec<_>>(), datagram)
     }
@@ -123,12 +161,26 @@ impl Question {
     pub(super) fn empty(&self, code: Code) -> Vec<u8> {
         let mut message = head(self.id, self.flags, code, 1, 0).to_vec();
         message.extend_from_slice(&self.section);
+        self.close(&mut message, code);
         message
+    }
+
+    /// Ends an answer: one who speaks EDNS hears it too.
+    fn close(&self, message: &mut Vec<u8>, code: Code) {
+        let Some(edns) = self.edns else { return };
+        message[11] = 1;
+        message.push(0);
+        message.extend_from_slice(&TYPE_OPT.to_be_bytes());
+        message.extend_from_slice(&(OUR_SIZE as u16).to_be_bytes());
+        message.extend_from_slice(&[code as u8 >> 4, 0]);
+        message.extend_from_slice(&(edns.flags & DNSSEC_OK).to_be_bytes());
+        message.extend_from_slice(&[0, 0]);
     }
 
     fn answer(&self, records: &[(u16, Vec<u8>)], datagram: bool) -> Vec<u8> {
         let mut body = self.section.clone();
-        let room = if datagram { self.size } else { usize::from(u16::MAX) };
+        let room = if datagram { self.size() } else { usize::from(u16::MAX) };
+        let room = if self.edns.is_some() { room - EDNS } else { room };
         let mut count = 0_u16;
         for (kind, data) in records {
             if HEADER + body.len() + 12 + data.len() > room {
@@ -147,13 +199,28 @@ impl Question {
         if usize::from(count) < records.len() {
             header[2] |= (FLAG_TRUNCATED >> 8) as u8;
         }
-        [&header[..], &body].concat()
+        let mut message = [&header[..], &body].concat();
+        self.close(&mut message, Code::Fine);
+        message
     }
 }
 
-/// Whether an answer belongs to a question: the same number, and an answer at all.
+/// Whether an answer belongs to a question: an answer at all, of the same number and about the same. One that says that
+/// something is wrong need not repeat the question.
 pub(super) fn answers(question: &[u8], answer: &[u8]) -> bool {
-    answer.len() >= HEADER && question.get(..2) == answer.get(..2) && answer[2] & 0x80 != 0
+    let numbered = answer.len() >= HEADER && question.get(..2) == answer.get(..2) && answer[2] & 0x80 != 0;
+    let silent = || answer[4..6] == [0, 0] && answer[3] & 0x0f != 0;
+    let repeated = || match (section(question), section(answer)) {
+        (Some(asked), Some(answered)) => asked.eq_ignore_ascii_case(answered),
+        _ => false,
+    };
+    numbered && (silent() || repeated())
+}
+
+/// The first question of a message as it stands there.
+fn section(message: &[u8]) -> Option<&[u8]> {
+    let (_, end) = read_name(message, HEADER)?;
+    message.get(HEADER..end + 4)
 }
 
 /// Whether another server may know better: this one failed or refused.
@@ -162,7 +229,10 @@ pub(super) fn gave_up(answer: &[u8]) -> bool {
 }
 
 fn head(id: u16, flags: u16, code: Code, questions: u16, answers: u16) -> [u8; HEADER] {
-    let flags = FLAG_RESPONSE | FLAG_RECURSION_AVAILABLE | (flags & (OPERATION | FLAG_RECURSION_DESIRED)) | code as u16;
+    let flags = FLAG_RESPONSE
+        | FLAG_RECURSION_AVAILABLE
+        | (flags & (OPERATION | FLAG_RECURSION_DESIRED))
+        | (code as u16 & 0x0f);
     let mut header = [0; HEADER];
     for (at, word) in [id, flags, questions, answers].into_iter().enumerate() {
         header[2 * at..2 * at + 2].copy_from_slice(&word.to_be_bytes());
@@ -201,11 +271,26 @@ fn read_name(message: &[u8], start: usize) -> Option<(String, usize)> {
     }
 }
 
-/// The size that the asker's EDNS record tells: behind the question comes that record alone.
-fn advertised_size(message: &[u8], at: usize, additional: u16) -> Option<usize> {
-    let record = message.get(at..at + 5).filter(|_| additional > 0)?;
-    let kind = u16::from_be_bytes([record[1], record[2]]);
-    (record[0] == 0 && kind == TYPE_OPT).then(|| usize::from(u16::from_be_bytes([record[3], record[4]])))
+/// The asker's EDNS record, which is one of the `additional` records behind the question and `before` others.
+fn read_edns(message: &[u8], mut at: usize, before: usize, additional: usize) -> Result<Option<Edns>, ()> {
+    let mut found = None;
+    for number in 0..before + additional {
+        let (name, end) = read_name(message, at).ok_or(())?;
+        let fixed = message.get(end..end + 10).ok_or(())?;
+        let word = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+        at = end + 10 + usize::from(word(8));
+        if at > message.len() {
+            return Err(());
+        }
+        if number >= before && word(0) == TYPE_OPT {
+            // There may be one, and its name is the root (RFC 6891).
+            if found.is_some() || !name.is_empty() {
+                return Err(());
+            }
+            found = Some(Edns { size: word(2), version: fixed[5], flags: word(6) });
+        }
+    }
+    Ok(found)
 }
 
 /// `4.3.2.1.in-addr.arpa`, or 32 nibbles before `ip6.arpa`.
@@ -225,69 +310,5 @@ fn reverse(name: &str) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn query(name: &str, kind: u16) -> Vec<u8> {
-        let mut message = vec![0x12, 0x34, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0];
-        for label in name.split('.') {
-            message.push(label.len() as u8);
-            message.extend_from_slice(label.as_bytes());
-        }
-        message.push(0);
-        message.extend_from_slice(&kind.to_be_bytes());
-        message.extend_from_slice(&[0, 1]);
-        message
-    }
-
-    #[test]
-    fn questions_are_read() {
-        let wanted = |name: &str, kind: u16| Question::parse(&query(name, kind)).map(|question| question.wanted);
-        assert_eq!(wanted("db.net", 1), Ok(Wanted::Ipv4("db.net".to_owned())));
-        assert_eq!(wanted("db", 28), Ok(Wanted::Ipv6("db".to_owned())));
-        assert_eq!(wanted("db", 15), Ok(Wanted::Other("db".to_owned())));
-        assert_eq!(wanted("2.0.18.172.in-addr.arpa", 12), Ok(Wanted::Name([172, 18, 0, 2].into())));
-        let six = format!("1.{}.0.0.d.f.ip6.arpa", ["0"; 27].join("."));
-        assert_eq!(wanted(&six, 12), Ok(Wanted::Name("fd00::1".parse().expect("address"))));
-        assert_eq!(wanted("x.in-addr.arpa", 12), Ok(Wanted::Other("x.in-addr.arpa".to_owned())));
-    }
-
-    #[test]
-    fn broken_messages_do_no_harm() {
-        assert_eq!(Question::parse(b"short"), Err(None));
-        let mut answer = query("db", 1);
-        answer[2] = 0x80;
-        assert_eq!(Question::parse(&answer), Err(None));
-        let whole = query("db", 1);
-        for end in HEADER..whole.len() {
-            assert!(matches!(Question::parse(&whole[..end]), Err(Some(refusal)) if refusal[3] & 15 == 1), "{end}");
-        }
-        // A name that points at itself.
-        let mut looped = whole[..HEADER].to_vec();
-        looped.extend_from_slice(&[0xc0, HEADER as u8, 0, 1, 0, 1]);
-        assert!(matches!(Question::parse(&looped), Err(Some(_))));
-    }
-
-    #[test]
-    fn answers_carry_the_question_and_the_records() {
-        let question = Question::parse(&query("db", 1)).expect("a question");
-        let answer = question.addresses(&[[10, 0, 0, 2].into(), "fd00::1".parse().expect("address")], true);
-        assert_eq!(answer[..12], [0x12, 0x34, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
-        assert_eq!(answer[answer.len() - 16..], [0xc0, 12, 0, 1, 0, 1, 0, 0, 2, 88, 0, 4, 10, 0, 0, 2]);
-        assert!(answers(&query("db", 1), &answer) && !gave_up(&answer));
-        assert!(gave_up(&question.empty(Code::Failed)));
-        let nothing = Question::parse(&query("db", 28)).expect("a question").addresses(&[[10, 0, 0, 2].into()], true);
-        assert_eq!(nothing[3] & 15, 0);
-        assert_eq!(nothing[6..8], [0, 0]);
-    }
-
-    #[test]
-    fn a_long_answer_is_cut_for_a_datagram_only() {
-        let many: Vec<IpAddr> = (0..100).map(|n| [10, 0, 0, n].into()).collect();
-        let question = Question::parse(&query("db", 1)).expect("a question");
-        let cut = question.addresses(&many, true);
-        assert!(cut.len() <= 512 && cut[2] & 2 != 0);
-        let whole = question.addresses(&many, false);
-        assert!(whole[7] == 100 && whole[2] & 2 == 0);
-    }
-}
+#[path = "message_tests.rs"]
+mod tests;

@@ -1,9 +1,11 @@
 //! The name servers at 127.0.0.11, one for each container on a user's network.
 //!
-//! `message` reads questions and writes answers, the network room's zone knows the names, `forward` asks the others.
+//! `message` reads questions and writes answers, the network room's zone knows the names, `forward` asks the others, and
+//! `host` knows whom the host asks.
 //! Sockets are inside the container's namespace; a daemon that starts opens new ones.
 
 mod forward;
+mod host;
 mod message;
 
 use std::collections::HashMap;
@@ -21,6 +23,8 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use types::ContainerId;
 
+use forward::Servers;
+use host::HostServers;
 use message::{Code, Question, Wanted};
 
 /// Questions of one container that wait for other servers at once.
@@ -36,6 +40,7 @@ const LARGEST: usize = 65_535;
 #[derive(Default)]
 pub(crate) struct Resolvers {
     table: Mutex<HashMap<ContainerId, Resolver>>,
+    host: Arc<HostServers>,
 }
 
 /// Whom to ask what nobody here knows.
@@ -43,8 +48,11 @@ pub(crate) struct Resolvers {
 pub(crate) struct Upstream {
     /// Servers that the user named: asked from inside the container's namespace. Empty takes the host's, asked from there.
     pub servers: Vec<IpAddr>,
-    /// A network leads to the outside; without one nobody is asked.
+    /// A network leads to the outside; without one the host's are not asked: nothing leaves that way either.
     pub outside: bool,
+    /// The user or the host says how many dots a name has that is asked for as it is (`ndots`). Then one word is for the
+    /// search domains, and nobody else is to hear it.
+    pub ndots: bool,
 }
 
 struct Resolver {
@@ -54,6 +62,7 @@ struct Resolver {
 
 struct Shared {
     network: Arc<Network>,
+    host: Arc<HostServers>,
     key: PathBuf,
     seen: Mutex<(View, Upstream)>,
     /// Counts answers, for the order of their addresses.
@@ -75,6 +84,7 @@ impl Resolvers {
     ) -> std::io::Result<()> {
         let shared = Arc::new(Shared {
             network: Arc::clone(network),
+            host: Arc::clone(&self.host),
             key,
             seen: Mutex::new((view, upstream)),
             turn: AtomicUsize::new(0),
@@ -126,7 +136,7 @@ impl Shared {
         let seen = lock(&self.seen);
         let view = &seen.0;
         match &question.wanted {
-            Wanted::Ipv4(name) | Wanted::Ipv6(name) | Wanted::Other(name) => {
+            Wanted::Ipv4(name) | Wanted::Ipv6(name) | Wanted::Any(name) | Wanted::Other(name) => {
                 let mut addresses = self.network.with_zone(|zone| zone.addresses(view, name))?;
                 addresses.retain(|address| question.takes(*address));
                 if addresses.len() > 1 {
@@ -147,12 +157,22 @@ impl Shared {
     async fn ask_others(&self, question: &Question, message: &[u8], datagram: bool) -> Vec<u8> {
         let upstream = lock(&self.seen).1.clone();
         let failed = || question.empty(Code::Failed);
-        if !upstream.outside {
-            return failed();
+        if upstream.ndots && question.is_bare() {
+            return question.empty(Code::Fine);
         }
+        let host = match (upstream.servers.is_empty(), upstream.outside) {
+            (true, false) => return failed(),
+            (true, true) => self.host.now(),
+            (false, _) => Arc::default(),
+        };
+        let servers = match &*host {
+            // Whom these reach, the container reaches itself.
+            [] => Servers::Named(&upstream.servers, &self.key),
+            host => Servers::Host(host),
+        };
         let Ok(_place) = self.waiting.try_acquire() else { return failed() };
-        let answer = forward::ask(&self.network, &self.key, &upstream.servers, message, datagram).await;
-        answer.unwrap_or_else(failed)
+        let datagram = datagram.then(|| question.size());
+        forward::ask(&self.network, servers, message, datagram).await.unwrap_or_else(failed)
     }
 }
 

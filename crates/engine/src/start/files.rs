@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use network::{HostsFile, ResolvConf, hostname_file};
 
 use super::connect::{Connection, NetworkNamespace};
@@ -41,26 +42,51 @@ pub(super) fn write(
     let host_network = connection.namespace == NetworkNamespace::Host;
     put(&files.hostname, &hostname_file(&spec.config.hostname))?;
     put(&files.hosts, &hosts_text(engine, spec, connection, linked)?)?;
-    if connection.endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
-        write_resolv_conf(engine, spec)?;
-        return Ok(files);
-    }
-    let resolv = resolv_conf(engine, spec);
-    // A machine without the file has no resolver; Docker's defaults fill in.
-    let host_text = std::fs::read_to_string(HOST_FILE).unwrap_or_default();
-    let path = files.resolv_conf.display().to_string();
-    let text =
-        if host_network { resolv.render_for_host_network(&host_text, &path) } else { resolv.render(&host_text, &path) };
+    let host_text = host_text();
+    let text = if connection.endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
+        resolv_conf(engine, spec).render_for_resolver(&host_text, HOST_FILE, network::Network::RESOLVER)
+    } else if host_network {
+        resolv_conf(engine, spec).render_for_host_network(&host_text, &files.resolv_conf.display().to_string())
+    } else {
+        resolv_conf(engine, spec).render(&host_text, &files.resolv_conf.display().to_string())
+    };
     put(&files.resolv_conf, &text)?;
     Ok(files)
 }
 
-/// Writes the `resolv.conf` of a container on a user's network.
-pub(crate) fn write_resolv_conf(engine: &Engine, spec: &ContainerSpec) -> Result<(), Error> {
-    let file = engine.paths.resolv_conf(&spec.id);
-    let host_text = std::fs::read_to_string(HOST_FILE).unwrap_or_default();
-    let text = resolv_conf(engine, spec).render_for_resolver(&host_text, HOST_FILE, network::Network::RESOLVER);
-    put(&file, &text)
+/// Sees that the `resolv.conf` of a container that has run `since` then names the server that its networks want now: our
+/// own where they have names. What its user wrote there stays.
+pub(crate) fn refresh_resolv_conf(
+    engine: &Engine,
+    spec: &ContainerSpec,
+    named: bool,
+    since: Option<Timestamp>,
+) -> Result<(), Error> {
+    let (file, host_text) = (engine.paths.resolv_conf(&spec.id), host_text());
+    let conf = resolv_conf(engine, spec);
+    let ours = conf.render_for_resolver(&host_text, HOST_FILE, network::Network::RESOLVER);
+    let legacy = conf.render(&host_text, &file.display().to_string());
+    let now = std::fs::read(&file).map_err(Error::file("read", &file))?;
+    let (wanted, other) = if named { (ours, legacy) } else { (legacy, ours) };
+    // Where the host's file has changed meanwhile nobody can tell who wrote what; there the names count.
+    let known = now == other.as_bytes() || host_file_changed(since);
+    if now == wanted.as_bytes() || !known { Ok(()) } else { put(&file, &wanted) }
+}
+
+fn host_file_changed(since: Option<Timestamp>) -> bool {
+    let modified = std::fs::metadata(HOST_FILE).and_then(|found| found.modified()).ok();
+    let modified = modified.and_then(|time| Timestamp::try_from(time).ok());
+    modified.zip(since).is_none_or(|(modified, since)| modified >= since)
+}
+
+/// A machine without the file has no resolver; Docker's defaults fill in.
+fn host_text() -> String {
+    String::from_utf8_lossy(&std::fs::read(HOST_FILE).unwrap_or_default()).into_owned()
+}
+
+/// Whether the container's options, or the host's where it has none, say what `ndots` is.
+pub(crate) fn ndots_set(engine: &Engine, spec: &ContainerSpec) -> bool {
+    resolv_conf(engine, spec).says_ndots(host_text)
 }
 
 fn resolv_conf(engine: &Engine, spec: &ContainerSpec) -> ResolvConf {

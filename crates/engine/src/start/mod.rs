@@ -40,7 +40,7 @@ use crate::undo::Undo;
 
 pub(crate) use connect::{attach_request, joined_container, port_requests};
 pub(crate) use exec::plan_exec;
-pub(crate) use files::{own_names, write_resolv_conf};
+pub(crate) use files::{ndots_set, own_names, refresh_resolv_conf};
 pub(crate) use mounts::release_shared_memory;
 pub(crate) use remap::check as check_user_namespace;
 pub(crate) use resources::change as change_limits;
