@@ -105,7 +105,8 @@ impl Engine {
             }
             let path = self.paths.hosts(&parent.spec.id);
             for known in parent_status.links.iter().filter(|known| known.target == container.spec.id) {
-                if let Err(error) = name_files::move_name(&path, &known.alias, link.address.into()) {
+                let moved = link.ips().try_for_each(|own| name_files::move_name(&path, &known.alias, own));
+                if let Err(error) = moved {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(container = parent.spec.id.as_str(), error, "a link's address was not updated");
                 }
@@ -206,7 +207,7 @@ impl Linked {
     /// Docker's variables: where it is, its ports, its name, its own environment.
     fn environment(&self, parent: &str) -> Vec<String> {
         let prefix = self.alias.to_uppercase().replace('-', "_");
-        let address = self.link.address;
+        let address = self.link.ips().next().map(|own| own.to_string()).unwrap_or_default();
         let mut ports: Vec<PortKey> = self.spec.config.exposed_ports.iter().copied().collect();
         // The lowest number, and TCP before the others, is that of `<ALIAS>_PORT`.
         ports.sort_by_key(|key| (key.port, key.protocol != Protocol::Tcp));

@@ -20,12 +20,13 @@ pub(crate) fn remove_address(path: &Path, address: IpAddr) -> Result<(), Error> 
     change(path, |text| keep(text, |words| words.first().and_then(|word| word.parse().ok()) != Some(address)))
 }
 
-/// Gives the line that begins with a name another address.
+/// Gives the line that begins with a name another address of the same family.
 pub(crate) fn move_name(path: &Path, name: &str, address: IpAddr) -> Result<(), Error> {
     change(path, |text| {
         let moved = text.split_inclusive('\n').map(|line| {
             let mut words = line.split_whitespace();
-            let known = words.next().is_some_and(|word| word.parse::<IpAddr>().is_ok());
+            let old = words.next().and_then(|word| word.parse::<IpAddr>().ok());
+            let known = old.is_some_and(|old| old.is_ipv4() == address.is_ipv4());
             match line.split_once(char::is_whitespace) {
                 Some((_, rest)) if known && words.next() == Some(name) => format!("{address}\t{}", rest.trim_start()),
                 _ => line.to_owned(),

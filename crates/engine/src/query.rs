@@ -244,11 +244,13 @@ fn live(endpoint: &EndpointRecord) -> EndpointSettings {
         ..EndpointSettings::default()
     };
     if let Some(link) = &endpoint.link {
-        settings.ip = link.address.to_string();
-        settings.prefix_len = link.prefix;
-        settings.gateway = link.gateway.to_string();
+        if let Some(own) = link.ipv4() {
+            settings.ip = own.ip().to_string();
+            settings.prefix_len = own.address.prefix_len();
+            settings.gateway = own.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+        }
         settings.mac = link.mac.to_string();
-        settings.ipv6 = link.ipv6.map(|ipv6| (ipv6.address, ipv6.prefix, ipv6.gateway));
+        settings.ipv6 = link.ipv6().copied();
     }
     settings.dns_names.clone_from(&endpoint.names);
     settings
@@ -264,7 +266,9 @@ fn ports_of(spec: &ContainerSpec, status: &Status) -> Ports {
     for key in &spec.config.exposed_ports {
         ports.entry(*key).or_default();
     }
-    for binding in status.endpoints.iter().flat_map(|endpoint| &endpoint.ports) {
+    // On a routed network nothing of the host's leads to the container.
+    let bound = status.endpoints.iter().flat_map(|endpoint| &endpoint.ports).filter(|binding| binding.host_port != 0);
+    for binding in bound {
         let key = PortKey { port: binding.container_port, protocol: binding.protocol };
         ports.entry(key).or_default().push((binding.host_ip.to_string(), binding.host_port));
     }

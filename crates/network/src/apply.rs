@@ -1,14 +1,14 @@
 //! Running plans, and taking back what was done when a later step fails.
 
-use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use sys::netlink::{Address, Configuration, RouteSocket, VethPair};
+use sys::netlink::{Address, RouteSocket, VethPair};
 
 use crate::bridge::Bridge;
 use crate::network::lock;
+use crate::observe::set_switch;
 use crate::plan::{AttachPlan, BridgePlan};
 use crate::{Error, random};
 
@@ -39,9 +39,15 @@ fn configure_bridge(socket: &mut RouteSocket, plan: &BridgePlan, index: u32, ali
     for address in &plan.remove_addresses {
         socket.delete_address(*address).map_err(failed("remove address"))?;
     }
-    if plan.add_address {
-        let address = Address { device: index, address: plan.address.addr(), prefix: plan.address.prefix_len() };
-        socket.add_address(address).map_err(failed("add address"))?;
+    for &(address, prefix) in &plan.add_addresses {
+        if address.is_ipv6() {
+            // A machine may have it off for new devices.
+            set_switch(&format!("net/ipv6/conf/{}/disable_ipv6", plan.name), "0")?;
+        }
+        match socket.add_address(Address { device: index, address, prefix }) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            added => added.map_err(failed("add address"))?,
+        }
     }
     if plan.set_mtu {
         socket.set_mtu(index, plan.mtu).map_err(failed("set MTU"))?;
@@ -97,20 +103,16 @@ pub(crate) fn apply_address(
 ) -> Result<(), Error> {
     const PATIENCE: Duration = Duration::from_millis(100);
     let failed = |action| move |source| Error::Device { device: plan.device.clone(), action, source };
-    let address = Address { device: link.inner, address: plan.address, prefix: bridge.subnet.prefix_len() };
-    let wanted = Configuration {
-        address,
-        gateway: plan.is_gateway.then_some(bridge.gateway),
-        address6: plan.ipv6.map(|ipv6| (ipv6.address, ipv6.prefix)),
-        gateway6: plan.ipv6.filter(|_| plan.is_gateway).map(|ipv6| ipv6.gateway),
-    };
-    inside.configure(&wanted).map_err(failed("set address and route"))?;
-    for address in &plan.link_local {
-        let added = match *address {
-            IpAddr::V4(address) => inside.add_address(Address { device: link.inner, address, prefix: 16 }),
-            IpAddr::V6(address) => inside.add_address6(link.inner, address, 64),
-        };
-        added.map_err(failed("set link-local address"))?;
+    let addresses: Vec<_> = plan.addresses.iter().map(|own| (own.ip(), own.address.prefix_len())).collect();
+    let gateways: Vec<_> = plan.addresses.iter().filter_map(|own| own.gateway.filter(|_| plan.is_gateway)).collect();
+    inside.configure(link.inner, &addresses, &gateways).map_err(failed("set address and route"))?;
+    for &address in &plan.link_local {
+        let prefix = if address.is_ipv4() { 16 } else { 64 };
+        match inside.add_address(Address { device: link.inner, address, prefix }) {
+            // The kernel has made that one up itself.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            added => added.map_err(failed("set link-local address"))?,
+        }
     }
     inside
         .wait_operational(&[link.inner], PATIENCE)

@@ -1,20 +1,21 @@
 //! Attaching a container to a network, and taking it off again.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::PoisonError;
 
 use types::EndpointId;
 
 use crate::apply::{apply_address, apply_link, remove_link};
 use crate::bridge::Bridge;
-use crate::firewall::{Firewall, Published};
-use crate::network::{Endpoint, Pools, Prepared, State, Target, lock};
+use crate::firewall::Firewall;
+use crate::network::{Endpoint, Prepared, State, Target, lock};
 use crate::plan::{AttachPlan, host_device, plan_attach};
 use crate::port_table::Refusal;
+use crate::publish::{Carriers, Published, Wanted};
 use crate::reaper::Job;
 use crate::{
-    AttachRequest, EndpointRecord, Error, Ipv6Link, LinkRecord, Network, PortBinding, PortRequest, Sandbox, random,
+    AttachRequest, EndpointRecord, Error, LinkAddress, LinkRecord, Network, PortRequest, Protocol, Sandbox, holder,
+    random,
 };
 
 impl Network {
@@ -27,22 +28,16 @@ impl Network {
         let mut record = fresh_record(&target, sandbox, request)?;
         let Target::Bridge(bridge) = target else { return Ok(record) };
         let ports = if bridge.internal { &[][..] } else { &request.ports };
-        if self.firewall.is_none() && !ports.is_empty() {
-            return Err(Error::FirewallDisabled);
-        }
-        let wanted = wanted_ports(ports, bridge.bind_ip)?;
         let mut inside = self.enter(&sandbox.key)?;
         let present = device_names(&mut inside)?;
-        let (address, ipv6) = lock(&self.state).take(&record.endpoint_id, &bridge, request, &wanted)?;
-        let plan = plan_attach(&record.endpoint_id, &bridge, (address, ipv6), request, &present);
+        let carriers = Carriers::of(&self.config);
+        let addresses = lock(&self.state).take(&record.endpoint_id, &bridge, request, ports, carriers)?;
+        let plan = plan_attach(&record.endpoint_id, &bridge, addresses, request, &present);
         let link = LinkRecord {
             host_device: plan.host_device.clone(),
             device: plan.device.clone(),
-            address,
-            prefix: bridge.subnet.prefix_len(),
-            gateway: bridge.gateway,
             mac: plan.mac,
-            ipv6,
+            addresses: plan.addresses.clone(),
         };
         match self.apply(&bridge, &plan, &record.endpoint_id, &mut inside) {
             Ok(published) => {
@@ -176,69 +171,35 @@ impl State {
         endpoint: &EndpointId,
         bridge: &Bridge,
         request: &AttachRequest,
-        wanted: &[(Ipv4Addr, PortRequest)],
-    ) -> Result<(Ipv4Addr, Option<Ipv6Link>), Error> {
+        ports: &[PortRequest],
+        carriers: Carriers,
+    ) -> Result<Vec<LinkAddress>, Error> {
         // A network that is being removed has none.
         let gone = || Error::UnknownNetwork(bridge.network.clone());
-        let pools = self.pools.get_mut(&bridge.id).ok_or_else(gone)?;
-        let ipv4 = match request.address {
-            Some(address) => pools.ipv4.reserve(address.into())?,
-            None => pools.ipv4.take()?,
-        };
-        let IpAddr::V4(container) = ipv4 else { return Err(gone()) };
-        let ipv6 = match (&mut pools.ipv6, request.ipv6) {
-            (None, _) => Ok(None),
-            (Some(pool), Some(address)) => pool.reserve(address.into()).map(Some),
-            (Some(pool), None) => pool.take().map(Some),
-        };
-        let ipv6 = match ipv6 {
-            Ok(address) => address,
-            Err(error) => {
-                pools.ipv4.release(ipv4);
-                return Err(error);
-            }
-        };
-        let ipv6 = match (ipv6, bridge.subnet6) {
-            (Some(IpAddr::V6(address)), Some((subnet, gateway))) => {
-                Some(Ipv6Link { address, prefix: subnet.prefix_len(), gateway })
-            }
-            _ => None,
-        };
+        let addresses = self.pools.get_mut(&bridge.id).ok_or_else(gone)?.take(&request.addresses)?;
         let made = Endpoint { network: bridge.id.clone(), published: Vec::new() };
         self.endpoints.insert(endpoint.clone(), made);
-        if let Err(error) = self.take_ports(endpoint, container, &request.container_name, wanted) {
+        let wanted = carriers.plan(ports, bridge, &addresses);
+        let taken = wanted.and_then(|wanted| self.take_ports(endpoint, &request.container_name, &wanted));
+        if let Err(error) = taken {
             self.endpoints.remove(endpoint);
             if let Some(pools) = self.pools.get_mut(&bridge.id) {
-                pools.release(container, ipv6);
+                pools.release(addresses.iter().map(LinkAddress::ip));
             }
             return Err(error);
         }
-        Ok((container, ipv6))
+        Ok(addresses)
     }
 
     /// Takes all ports of an endpoint, or none.
-    pub(crate) fn take_ports(
-        &mut self,
-        endpoint: &EndpointId,
-        container: Ipv4Addr,
-        name: &str,
-        wanted: &[(Ipv4Addr, PortRequest)],
-    ) -> Result<(), Error> {
+    pub(crate) fn take_ports(&mut self, endpoint: &EndpointId, name: &str, wanted: &[Wanted]) -> Result<(), Error> {
         let mut published = Vec::with_capacity(wanted.len());
-        for &(host_ip, port) in wanted {
-            match self.ports.reserve(port.protocol, host_ip, port.host_port) {
-                Ok(host_port) => published.push(Published {
-                    binding: PortBinding {
-                        container_port: port.container_port,
-                        protocol: port.protocol,
-                        host_ip,
-                        host_port,
-                    },
-                    container,
-                }),
+        for one in wanted {
+            match self.ports.reserve(name, one) {
+                Ok(taken) => published.extend(taken),
                 Err(refusal) => {
                     self.release_ports(&published);
-                    return Err(refused(refusal, endpoint, name, host_ip, port));
+                    return Err(refused(refusal, endpoint, name, one.request.protocol));
                 }
             }
         }
@@ -247,9 +208,7 @@ impl State {
     }
 
     pub(crate) fn release_ports(&mut self, published: &[Published]) {
-        for Published { binding, .. } in published {
-            self.ports.release(binding.protocol, binding.host_ip, binding.host_port);
-        }
+        self.ports.release(published);
     }
 
     pub(crate) fn published_by(&self, endpoint: &EndpointId) -> Vec<Published> {
@@ -266,16 +225,7 @@ impl State {
         let Some(Endpoint { network, published }) = self.endpoints.remove(endpoint) else { return };
         self.release_ports(&published);
         if let Some(pools) = self.pools.get_mut(&network) {
-            pools.release(link.address, link.ipv6);
-        }
-    }
-}
-
-impl Pools {
-    fn release(&mut self, ipv4: Ipv4Addr, ipv6: Option<Ipv6Link>) {
-        self.ipv4.release(ipv4.into());
-        if let (Some(pool), Some(ipv6)) = (&mut self.ipv6, ipv6) {
-            pool.release(ipv6.address.into());
+            pools.release(link.ips());
         }
     }
 }
@@ -311,29 +261,21 @@ fn device_names(inside: &mut Prepared) -> Result<Vec<String>, Error> {
     Ok(links.into_iter().map(|link| link.name).collect())
 }
 
-pub(crate) fn wanted_ports(ports: &[PortRequest], default: Ipv4Addr) -> Result<Vec<(Ipv4Addr, PortRequest)>, Error> {
-    let address = |port: &PortRequest| match port.host_ip {
-        None => Ok((default, *port)),
-        Some(IpAddr::V4(address)) => Ok((address, *port)),
-        Some(address @ IpAddr::V6(_)) => Err(Error::Ipv6Publish(address)),
-    };
-    ports.iter().map(address).collect()
-}
-
-fn refused(refusal: Refusal, endpoint: &EndpointId, name: &str, address: Ipv4Addr, port: PortRequest) -> Error {
+pub(crate) fn refused(refusal: Refusal, endpoint: &EndpointId, name: &str, protocol: Protocol) -> Error {
     let (container, endpoint) = (name.to_owned(), endpoint.clone());
     match refusal {
-        Refusal::Allocated(port) => Error::PortAllocated { container, endpoint, address, port },
-        Refusal::Exhausted(first) => Error::PortsExhausted { container, endpoint, address, first },
-        Refusal::Bind(number, source) => Error::PortBind {
-            container,
-            endpoint,
-            address,
-            port: number,
-            protocol: port.protocol,
-            reason: reason(&source),
-            source,
-        },
+        Refusal::Allocated { address, port, holder } => {
+            let holder = format!("container {holder}");
+            Error::PortAllocated { container, endpoint, address, port, holder }
+        }
+        Refusal::Exhausted(address, first) => Error::PortsExhausted { container, endpoint, address, first },
+        Refusal::Bind(address, port, source) => {
+            let taken = source.kind() == io::ErrorKind::AddrInUse;
+            let holder = taken.then(|| holder::of(protocol, address, port)).flatten().unwrap_or_default();
+            let reason = reason(&source);
+            Error::PortBind { container, endpoint, address, port, protocol, holder, reason, source }
+        }
+        Refusal::Relay(source) => Error::Relay(source),
     }
 }
 

@@ -1,17 +1,17 @@
 //! Bridges as they stand, and who owns the device of the default one.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ipnet::{Ipv4Net, Ipv6Net};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use sys::netlink::RouteSocket;
 use types::NetworkId;
 
+use crate::definition::Subnet;
 use crate::firewall::BridgeRules;
-use crate::{Error, observe};
+use crate::{Error, IpamPool, observe};
 
 /// A bridge that carries a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,20 +23,57 @@ pub(crate) struct Bridge {
     /// Name of the device.
     pub(crate) name: String,
     pub(crate) index: u32,
-    pub(crate) subnet: Ipv4Net,
-    pub(crate) gateway: Ipv4Addr,
-    pub(crate) subnet6: Option<(Ipv6Net, Ipv6Addr)>,
+    /// At most one of each family, IPv4 first.
+    pub(crate) sides: Vec<Side>,
     pub(crate) mtu: u32,
     pub(crate) icc: bool,
     /// Ports must be kept apart by the bridge, because the firewall does not see the frames between them.
     pub(crate) isolate: bool,
     /// No way to the outside.
     pub(crate) internal: bool,
-    pub(crate) masquerade: bool,
     /// Host address of published ports that name none.
-    pub(crate) bind_ip: Ipv4Addr,
+    pub(crate) bind_ip: IpAddr,
     /// How the names of devices in containers begin.
     pub(crate) device_prefix: String,
+    /// Of the default network: its pools as `network inspect` shows them.
+    pub(crate) pools: Vec<IpamPool>,
+    /// Devices of the host from where every port of the containers may be reached.
+    pub(crate) trusted: Vec<String>,
+}
+
+/// One family on a bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Side {
+    pub(crate) subnet: Subnet,
+    pub(crate) mode: GatewayMode,
+    pub(crate) outgoing: Outgoing,
+    /// The bridge's own address.
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// How containers and the outside reach each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum GatewayMode {
+    /// Through the host's addresses: published ports only.
+    #[default]
+    Nat,
+    /// As [`Self::Nat`], and every port of a container at its own address.
+    NatUnprotected,
+    /// At the containers' own addresses: published ports only, and those are not on the host.
+    Routed,
+    /// Not at all, not even from the host: the bridge has no address.
+    Isolated,
+}
+
+/// What becomes of the source address of what leaves for the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outgoing {
+    /// It stays.
+    Kept,
+    /// It becomes that of the device it leaves by.
+    Masqueraded,
+    /// It becomes this.
+    Replaced(IpAddr),
 }
 
 impl Bridge {
@@ -44,11 +81,21 @@ impl Bridge {
     pub(crate) fn rules(&self) -> BridgeRules {
         BridgeRules {
             device: self.name.clone(),
-            subnet: self.subnet,
+            sides: self.sides.clone(),
             icc: self.icc,
             internal: self.internal,
-            masquerade: self.masquerade,
+            trusted: self.trusted.clone(),
         }
+    }
+
+    /// The side of a family.
+    pub(crate) fn side(&self, ipv6: bool) -> Option<&Side> {
+        self.sides.iter().find(|side| side.subnet.is_ipv6() == ipv6)
+    }
+
+    /// Its own IPv4 address.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.side(false)?.address
     }
 }
 

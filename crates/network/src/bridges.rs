@@ -4,21 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use sys::netlink::RouteSocket;
 use types::NetworkId;
 
 use crate::apply::apply_bridge;
-use crate::bridge::{Bridge, alias};
+use crate::bridge::{Bridge, Side, alias};
 use crate::config::DefaultBridge;
+use crate::default_bridge::plan_default;
 use crate::definition::UserNetwork;
 use crate::firewall::BridgeRules;
-use crate::network::Pools;
 use crate::observe::{Observed, firewall_sees_frames, set_switch};
 use crate::options::BridgeOptions;
-use crate::plan::{plan_bridge, plan_user_bridge};
-use crate::pool::AddressPool;
-use crate::{EndpointRecord, Error, NetworkConfig};
+use crate::plan::{self, plan_bridge};
+use crate::{EndpointRecord, Error, LinkRecord, NetworkConfig};
 
 /// All bridges.
 #[derive(Debug)]
@@ -47,34 +46,6 @@ impl Bridges {
     }
 }
 
-impl Pools {
-    /// The addresses of a user's network: gateway and auxiliary addresses are taken.
-    pub(crate) fn of(network: &UserNetwork) -> Self {
-        let make = |subnet: IpNet| {
-            let asked = network.pool(matches!(subnet, IpNet::V6(_)));
-            let mut pool = AddressPool::new(&network.name, subnet, asked.and_then(|asked| asked.range));
-            for address in asked.iter().flat_map(|asked| asked.auxiliary.values()) {
-                // Checked when the network was made; one address may have two names.
-                let _ = pool.reserve(*address);
-            }
-            pool
-        };
-        let mut ipv4 = make(network.subnet.into());
-        let _ = ipv4.reserve(network.gateway.into());
-        let ipv6 = network.subnet6.map(|(subnet, gateway)| {
-            let mut pool = make(subnet.into());
-            let _ = pool.reserve(gateway.into());
-            pool
-        });
-        Self { ipv4, ipv6 }
-    }
-
-    /// The pool of an address' family.
-    pub(crate) fn family(&mut self, address: std::net::IpAddr) -> Option<&mut AddressPool> {
-        if address.is_ipv4() { Some(&mut self.ipv4) } else { self.ipv6.as_mut() }
-    }
-}
-
 /// Makes the default bridge.
 pub(crate) fn open_default(
     config: &NetworkConfig,
@@ -84,31 +55,29 @@ pub(crate) fn open_default(
     existing: &[EndpointRecord],
 ) -> Result<Option<Bridge>, Error> {
     let first = existing.iter().filter(|record| record.network_id == *id).find_map(|record| record.link.as_ref());
-    let previous = first.and_then(|link| Ipv4Net::new(link.gateway, link.prefix).ok());
-    let Some(plan) = plan_bridge(&config.bridge, config.mtu, previous, observed, &config.address_pools)? else {
-        return Ok(None);
-    };
+    let previous = first.and_then(LinkRecord::ipv4);
+    let previous = previous.and_then(|own| IpNet::new(own.gateway?, own.address.prefix_len()).ok());
+    let Some(plan) = plan_default(config, id, previous, observed)? else { return Ok(None) };
     let owned = matches!(config.bridge, DefaultBridge::Owned { .. });
     let text = alias(&config.data_root);
-    let index = apply_bridge(route, &plan, owned.then_some(text.as_str()))?;
+    let index = apply_bridge(route, &plan.bridge, owned.then_some(text.as_str()))?;
     rejoin(route, observed, existing, id, index);
-    set_switches(config, &plan.name)?;
+    set_switches(config, &plan.bridge.name, &plan.sides)?;
     Ok(Some(Bridge {
         id: id.clone(),
         network: "bridge".to_owned(),
         index,
-        subnet: plan.address.trunc(),
-        gateway: plan.address.addr(),
-        subnet6: None,
-        mtu: plan.mtu,
+        mtu: plan.bridge.mtu,
         icc: config.icc,
         // Where the firewall does see them, it also tells published ports, which isolation would cut off.
-        isolate: !config.icc && !firewall_sees_frames(),
+        isolate: !config.icc && isolated(config, &plan.sides),
         internal: false,
-        masquerade: true,
         bind_ip: config.default_bind_ip,
         device_prefix: "eth".to_owned(),
-        name: plan.name,
+        pools: plan.pools,
+        trusted: Vec::new(),
+        name: plan.bridge.name,
+        sides: plan.sides,
     }))
 }
 
@@ -145,15 +114,10 @@ pub(crate) fn open_user(
     observed: &Observed,
 ) -> Result<Bridge, Error> {
     let options = BridgeOptions::parse(&network.options)?;
-    let plan = plan_user_bridge(network, options.mtu, observed)?;
+    let sides = plan::sides(network, &options);
+    let plan = plan_bridge(&network.device, &sides, options.mtu.or(config.mtu), network.owned, observed)?;
     let index = apply_bridge(route, &plan, network.owned.then_some(alias(&config.data_root).as_str()))?;
-    let completed = set_switches(config, &plan.name).and_then(|()| match network.subnet6 {
-        None => Ok(()),
-        Some((subnet, gateway)) => route
-            .add_address6(index, gateway, subnet.prefix_len())
-            .map_err(|source| Error::Device { device: plan.name.clone(), action: "add IPv6 address", source }),
-    });
-    if let Err(error) = completed {
+    if let Err(error) = set_switches(config, &plan.name, &sides) {
         if plan.create {
             crate::apply::remove_link(route, &plan.name);
         }
@@ -164,23 +128,30 @@ pub(crate) fn open_user(
         network: network.name.clone(),
         name: plan.name,
         index,
-        subnet: network.subnet,
-        gateway: network.gateway,
-        subnet6: network.subnet6,
         mtu: plan.mtu,
         icc: options.icc,
-        // The table is one of IPv4: frames of IPv6 pass it by in any case.
-        isolate: !options.icc && (!firewall_sees_frames() || network.subnet6.is_some()),
+        isolate: !options.icc && isolated(config, &sides),
+        sides,
         internal: network.internal,
-        masquerade: options.masquerade,
         bind_ip: options.bind_ip.unwrap_or(config.default_bind_ip),
         device_prefix: options.device_prefix,
+        pools: Vec::new(),
+        trusted: options.trusted,
     })
 }
 
-fn set_switches(config: &NetworkConfig, device: &str) -> Result<(), Error> {
+/// Whether frames between two ports pass the firewall by, in one of the families.
+fn isolated(config: &NetworkConfig, sides: &[Side]) -> bool {
+    let seen = |side: &Side| config.iptables && firewall_sees_frames(side.subnet.is_ipv6());
+    !sides.iter().all(seen)
+}
+
+fn set_switches(config: &NetworkConfig, device: &str, sides: &[Side]) -> Result<(), Error> {
     if config.ip_forward {
         set_switch("net/ipv4/ip_forward", "1")?;
+        if sides.iter().any(|side| side.subnet.is_ipv6()) {
+            set_switch("net/ipv6/conf/all/forwarding", "1")?;
+        }
     }
     if config.iptables {
         // Lets what is published on 127.0.0.1 leave by the bridge; the firewall's `guard` shuts the way back in.

@@ -18,6 +18,7 @@ pub(crate) struct Configuration {
     pub(crate) name: String,
     /// RFC 3339 with nanoseconds.
     pub(crate) created: String,
+    pub(crate) ipv4: bool,
     pub(crate) ipv6: bool,
     pub(crate) ipam_options: Option<BTreeMap<String, String>>,
     pub(crate) pools: Vec<IpamPool>,
@@ -47,7 +48,8 @@ impl Network {
             id: random::network_id()?,
             name: request.name,
             created: jiff::Timestamp::now().to_string(),
-            ipv6: request.ipv6,
+            ipv4: request.ipv4.unwrap_or(true),
+            ipv6: request.ipv6.unwrap_or(false),
             ipam_options: request.ipam_options,
             pools: request.pools,
             options: request.options,
@@ -82,12 +84,13 @@ impl Network {
             return Err(Error::ConfigurationOptions);
         }
         let own_ipam = !request.pools.is_empty() || request.ipam_options.as_ref().is_some_and(|own| !own.is_empty());
-        if own_ipam || request.ipv6 || !request.labels.is_empty() {
+        if own_ipam || request.ipv6 == Some(true) || request.ipv4 == Some(false) || !request.labels.is_empty() {
             return Err(Error::ConfigurationGiven);
         }
         Ok(NetworkRequest {
             config_from: wanted.name.clone(),
-            ipv6: wanted.ipv6,
+            ipv4: Some(wanted.ipv4),
+            ipv6: Some(wanted.ipv6),
             ipam_options: wanted.ipam_options.clone(),
             pools: wanted.pools.clone(),
             options: wanted.options.clone(),

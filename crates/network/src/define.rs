@@ -1,19 +1,20 @@
 //! Making and removing networks of users.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
 use crate::apply::remove_link;
+use crate::bridge::GatewayMode;
 use crate::bridges::{User, open_user};
-use crate::definition::UserNetwork;
-use crate::network::{Pools, lock};
+use crate::definition::{Subnet, UserNetwork};
+use crate::network::lock;
 use crate::observe::Observed;
 use crate::options::BridgeOptions;
-use crate::plan::free_subnet;
-use crate::pool::AddressPool;
+use crate::plan::{free_subnet, free_subnet6, overlap};
+use crate::pool::{AddressPool, Pools};
 use crate::reaper::Job;
 use crate::records::{remove_user, write_user};
 use crate::{Error, IpamPool, Network, NetworkInfo, NetworkRequest, info, paths, random};
@@ -89,48 +90,44 @@ impl Network {
         if let Some((other, _)) = default.into_iter().chain(&mut holders).find(|(_, name)| **name == device) {
             return Err(Error::DeviceInUse { id: id.to_string(), device, other: other.to_string() });
         }
-        let mut taken: Vec<Ipv4Net> = bridges.users.iter().map(|user| user.record.subnet).collect();
-        taken.extend(bridges.default.iter().map(|bridge| bridge.subnet));
-        let taken6: Vec<Ipv6Net> = bridges.users.iter().filter_map(|user| Some(user.record.subnet6?.0)).collect();
+        let mut taken: Vec<IpNet> = bridges.users.iter().flat_map(|user| user.record.nets()).collect();
+        taken.extend(bridges.default.iter().flat_map(|bridge| bridge.sides.iter().map(|side| side.subnet.net)));
         // Address of a device that the user made; it is the gateway, as in Docker.
         let present = seen.link(&device).and_then(|link| {
-            let address = seen.addresses.iter().find(|address| address.device == link.index)?;
-            Ipv4Net::new(address.address, address.prefix).ok()
+            let address = seen.on(link.index).find(|own| own.address.is_ipv4())?;
+            let net = IpNet::new(address.address, address.prefix).ok()?.trunc();
+            Some(Subnet { net, gateway: Some(address.address) })
         });
-        let (asked4, asked6) = (asked(&request.pools, false)?, asked(&request.pools, true)?);
-        let (subnet, gateway) = match (asked4, present) {
-            (Some(pool), _) => ipv4_pool(&request.name, pool, &taken)?,
-            (None, Some(present)) => (present.trunc(), present.addr()),
-            (None, None) => {
-                let free = free_subnet(&self.config.address_pools, seen, &taken, u32::MAX)?;
-                (free.trunc(), free.addr())
+        let (ipv4, ipv6) = families(&request, options)?;
+        let mut subnets = Vec::new();
+        match (pool_of(&request, false, &taken)?, present) {
+            _ if !ipv4 => {}
+            (Some(subnet), _) | (None, Some(subnet)) => subnets.push(subnet),
+            (None, None) => subnets.push(free_subnet(&self.config.address_pools, seen, &taken, u32::MAX)?),
+        }
+        match pool_of(&request, true, &taken)? {
+            _ if !ipv6 => {}
+            Some(subnet) => subnets.push(subnet),
+            None => {
+                let configured = free_subnet6(&self.config.address_pools, seen, &taken)?;
+                subnets.push(configured.map_or_else(random::local_subnet, Ok)?);
             }
-        };
-        let subnet6 = match (request.ipv6, asked6) {
-            (false, None) => None,
-            (false, Some(pool)) => {
-                ipv6_pool(&request.name, pool, &taken6)?;
-                None
-            }
-            (true, Some(pool)) => Some(ipv6_pool(&request.name, pool, &taken6)?),
-            (true, None) => Some(random::local_subnet()?),
-        };
+        }
         Ok(UserNetwork {
             id,
             name: request.name,
             created: jiff::Timestamp::now().to_string(),
             internal: request.internal,
             attachable: request.attachable,
-            ipv6: request.ipv6,
+            ipv4,
+            ipv6,
             ipam_options: request.ipam_options,
             pools: request.pools,
             options: request.options,
             labels: request.labels,
             owned: seen.link(&device).is_none(),
             device,
-            subnet,
-            gateway,
-            subnet6,
+            subnets,
             config_from: request.config_from,
         })
     }
@@ -198,11 +195,31 @@ impl Network {
     }
 }
 
-/// The one pool of a family.
-fn asked(pools: &[IpamPool], ipv6: bool) -> Result<Option<&IpamPool>, Error> {
-    let mut pools = pools.iter().filter(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6);
-    let first = pools.next();
-    if pools.next().is_some() { Err(Error::SeveralSubnets) } else { Ok(first) }
+/// Whether a network has IPv4, and IPv6.
+fn families(request: &NetworkRequest, options: &BridgeOptions) -> Result<(bool, bool), Error> {
+    let ipv4 = request.ipv4.or(options.ipv4).unwrap_or(true);
+    let ipv6 = request.ipv6.or(options.ipv6).unwrap_or(false);
+    if !ipv4 && !ipv6 {
+        return Err(Error::NoFamily);
+    }
+    for (name, mode) in ["gateway_mode_ipv4", "gateway_mode_ipv6"].into_iter().zip(options.modes) {
+        if mode == Some(GatewayMode::Isolated) && !request.internal {
+            return Err(Error::IsolatedOutside(name));
+        }
+    }
+    Ok((ipv4, ipv6))
+}
+
+/// The subnet that was asked for in a family.
+fn pool_of(request: &NetworkRequest, ipv6: bool, taken: &[IpNet]) -> Result<Option<Subnet>, Error> {
+    let mut pools = request.pools.iter().filter(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6);
+    let Some(asked) = pools.next() else { return Ok(None) };
+    if pools.next().is_some() {
+        return Err(Error::SeveralSubnets);
+    }
+    let subnet = Subnet { net: asked.subnet.trunc(), gateway: Some(gateway_of(&request.name, asked)?) };
+    let overlaps = taken.iter().any(|other| overlap(other, &subnet.net));
+    if overlaps { Err(Error::PoolOverlaps) } else { Ok(Some(subnet)) }
 }
 
 /// A network may have any name but none, and those of the predefined ones.
@@ -226,26 +243,6 @@ fn check_driver(request: &NetworkRequest) -> Result<(), Error> {
         "" | "default" => Ok(()),
         other => Err(Error::UnknownDriver(other.to_owned())),
     }
-}
-
-fn ipv4_pool(name: &str, asked: &IpamPool, taken: &[Ipv4Net]) -> Result<(Ipv4Net, Ipv4Addr), Error> {
-    let (IpNet::V4(subnet), IpAddr::V4(gateway)) = (asked.subnet.trunc(), gateway_of(name, asked)?) else {
-        return Err(Error::BadPool(format!("invalid gateway for subnet {}", asked.subnet)));
-    };
-    if taken.iter().any(|other| other.contains(&subnet) || subnet.contains(other)) {
-        return Err(Error::PoolOverlaps);
-    }
-    Ok((subnet, gateway))
-}
-
-fn ipv6_pool(name: &str, asked: &IpamPool, taken: &[Ipv6Net]) -> Result<(Ipv6Net, Ipv6Addr), Error> {
-    let (IpNet::V6(subnet), IpAddr::V6(gateway)) = (asked.subnet.trunc(), gateway_of(name, asked)?) else {
-        return Err(Error::BadPool(format!("invalid gateway for subnet {}", asked.subnet)));
-    };
-    if taken.iter().any(|other| other.contains(&subnet) || subnet.contains(other)) {
-        return Err(Error::PoolOverlaps);
-    }
-    Ok((subnet, gateway))
 }
 
 /// Checks a pool; its gateway is the one asked for, or the first free address.

@@ -1,9 +1,9 @@
 //! Networks that users define: what they ask for, and what is written down.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use types::NetworkId;
 
@@ -20,8 +20,10 @@ pub struct NetworkRequest {
     pub internal: bool,
     /// Shown only: every network of a single host can be attached to.
     pub attachable: bool,
-    /// Containers get IPv6 addresses too.
-    pub ipv6: bool,
+    /// Containers get IPv4 addresses; `None` is as if it said so.
+    pub ipv4: Option<bool>,
+    /// Containers get IPv6 addresses too; `None` leaves it to the daemon's default.
+    pub ipv6: Option<bool>,
     /// IPAM driver; empty for `default`.
     pub ipam_driver: String,
     /// Options of the IPAM driver; shown only.
@@ -63,6 +65,7 @@ pub(crate) struct UserNetwork {
     pub(crate) created: String,
     pub(crate) internal: bool,
     pub(crate) attachable: bool,
+    pub(crate) ipv4: bool,
     pub(crate) ipv6: bool,
     pub(crate) ipam_options: Option<BTreeMap<String, String>>,
     /// As asked for.
@@ -73,17 +76,36 @@ pub(crate) struct UserNetwork {
     pub(crate) device: String,
     /// The device was made by us, and goes with the network.
     pub(crate) owned: bool,
-    pub(crate) subnet: Ipv4Net,
-    pub(crate) gateway: Ipv4Addr,
-    pub(crate) subnet6: Option<(Ipv6Net, Ipv6Addr)>,
+    /// What containers get their addresses from, IPv4 first.
+    pub(crate) subnets: Vec<Subnet>,
     /// Name of the network whose settings it took.
     #[serde(default)]
     pub(crate) config_from: String,
 }
 
+/// A subnet of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Subnet {
+    /// Without host bits.
+    pub(crate) net: IpNet,
+    /// Where containers send what goes elsewhere; on a bridge that is its own address.
+    pub(crate) gateway: Option<IpAddr>,
+}
+
+impl Subnet {
+    pub(crate) fn is_ipv6(&self) -> bool {
+        matches!(self.net, IpNet::V6(_))
+    }
+}
+
 impl UserNetwork {
-    /// The pool that was asked for in one family.
-    pub(crate) fn pool(&self, ipv6: bool) -> Option<&IpamPool> {
-        self.pools.iter().find(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6)
+    /// Its subnets.
+    pub(crate) fn nets(&self) -> impl Iterator<Item = IpNet> + '_ {
+        self.subnets.iter().map(|subnet| subnet.net)
+    }
+
+    /// The pool that was asked for and became this subnet.
+    pub(crate) fn pool(&self, subnet: &Subnet) -> Option<&IpamPool> {
+        self.pools.iter().find(|pool| pool.subnet.trunc() == subnet.net)
     }
 }

@@ -1,8 +1,9 @@
 //! One container's place on one network.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use types::{ContainerId, EndpointId, NetworkId, SandboxId};
 
@@ -19,10 +20,8 @@ pub struct AttachRequest {
     pub network: String,
     /// Hardware address; `None` derives it from the address.
     pub mac: Option<MacAddress>,
-    /// Wanted address; `None` takes the next free one.
-    pub address: Option<Ipv4Addr>,
-    /// Wanted IPv6 address; used where the network has IPv6.
-    pub ipv6: Option<Ipv6Addr>,
+    /// Wanted addresses, one of a family at most; without one the next free is taken.
+    pub addresses: Vec<IpAddr>,
     /// Further addresses of link scope.
     pub link_local: Vec<IpAddr>,
     /// Name of the device in the container; `None` takes the next free one.
@@ -69,33 +68,51 @@ fn yes() -> bool {
     true
 }
 
-/// The link and the address of an endpoint on a bridge.
+/// The link and the addresses of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkRecord {
     /// Device name on the host, e.g. `veth0123abc`.
     pub host_device: String,
     /// Device name in the container, e.g. `eth0`.
     pub device: String,
-    /// Address in the container.
-    pub address: Ipv4Addr,
-    /// Prefix length of the network.
-    pub prefix: u8,
-    /// Default gateway.
-    pub gateway: Ipv4Addr,
     /// Hardware address in the container.
     pub mac: MacAddress,
-    /// The IPv6 side, where the network has one.
-    #[serde(default)]
-    pub ipv6: Option<Ipv6Link>,
+    /// Addresses in the container, one of a family at most, that of IPv4 first.
+    pub addresses: Vec<LinkAddress>,
 }
 
-/// The IPv6 side of an endpoint.
+/// An address of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ipv6Link {
-    /// Address in the container.
-    pub address: Ipv6Addr,
-    /// Prefix length of the network.
-    pub prefix: u8,
-    /// Default gateway.
-    pub gateway: Ipv6Addr,
+pub struct LinkAddress {
+    /// The address, with the prefix length of the network.
+    pub address: IpNet,
+    /// What the default route leads to when this network is the way out.
+    pub gateway: Option<IpAddr>,
+}
+
+impl LinkRecord {
+    /// The IPv4 side.
+    #[must_use]
+    pub fn ipv4(&self) -> Option<&LinkAddress> {
+        self.addresses.iter().find(|own| matches!(own.address, IpNet::V4(_)))
+    }
+
+    /// The IPv6 side.
+    #[must_use]
+    pub fn ipv6(&self) -> Option<&LinkAddress> {
+        self.addresses.iter().find(|own| matches!(own.address, IpNet::V6(_)))
+    }
+
+    /// The addresses alone, that of IPv4 first.
+    pub fn ips(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.addresses.iter().map(LinkAddress::ip)
+    }
+}
+
+impl LinkAddress {
+    /// The address alone.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        self.address.addr()
+    }
 }

@@ -1,7 +1,7 @@
 //! Everything that can go wrong in the network room.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -151,7 +151,7 @@ pub enum Error {
     /// Another container of this daemon has the port.
     #[error(
         "driver failed programming external connectivity on endpoint {container} ({endpoint}): \
-         Bind for {address}:{port} failed: port is already allocated"
+         Bind for {} failed: port is already allocated{}", SocketAddr::new(*address, *port), by(holder)
     )]
     PortAllocated {
         /// Name of the container.
@@ -159,14 +159,16 @@ pub enum Error {
         /// The endpoint that was being made.
         endpoint: EndpointId,
         /// Host address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Host port.
         port: u16,
+        /// Who has it; empty when it is not known.
+        holder: String,
     },
     /// A program of the host has the port, or the address is not the host's.
     #[error(
         "driver failed programming external connectivity on endpoint {container} ({endpoint}): \
-         failed to bind host port {address}:{port}/{protocol}: {reason}"
+         failed to bind host port {}/{protocol}: {reason}{}", SocketAddr::new(*address, *port), by(holder)
     )]
     PortBind {
         /// Name of the container.
@@ -174,11 +176,13 @@ pub enum Error {
         /// The endpoint that was being made.
         endpoint: EndpointId,
         /// Host address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Host port.
         port: u16,
         /// Protocol.
         protocol: Protocol,
+        /// Who has it; empty when it is not known.
+        holder: String,
         /// The kernel's reason in the words that Docker uses, e.g. `address already in use`.
         reason: &'static str,
         /// The kernel's reason.
@@ -188,7 +192,7 @@ pub enum Error {
     /// No port of the wanted range is free.
     #[error(
         "driver failed programming external connectivity on endpoint {container} ({endpoint}): \
-         Bind for {address}:{first} failed: all ports are allocated"
+         Bind for {} failed: all ports are allocated", SocketAddr::new(*address, *first)
     )]
     PortsExhausted {
         /// Name of the container.
@@ -196,16 +200,24 @@ pub enum Error {
         /// The endpoint that was being made.
         endpoint: EndpointId,
         /// Host address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// First port of the range.
         first: u16,
     },
-    /// A port was to be published on an IPv6 address.
-    #[error("publishing a port on the IPv6 address {0} is not supported")]
-    Ipv6Publish(IpAddr),
-    /// A port was to be published by a daemon that may not touch the firewall.
-    #[error("publishing ports needs the firewall, which --iptables=false switched off")]
-    FirewallDisabled,
+    /// Neither of the families.
+    #[error("IPv4 or IPv6 must be enabled")]
+    NoFamily,
+    /// A bridge without an address leads nowhere.
+    #[error("gateway mode 'isolated' of com.docker.network.bridge.{0} can only be used for an internal network")]
+    IsolatedOutside(&'static str),
+    /// A port was to be published where neither the firewall nor the relay may carry it.
+    #[error(
+        "publishing {0} needs the firewall (--iptables) or the relay (--userland-proxy), and both are switched off"
+    )]
+    CannotPublish(String),
+    /// The relay could not be started.
+    #[error("cannot start the relay of published ports")]
+    Relay(#[source] io::Error),
     /// Making, opening or removing a namespace failed.
     #[error("network namespace {path}: {action}")]
     Sandbox {
@@ -269,6 +281,10 @@ pub enum Error {
     Random(#[source] io::Error),
 }
 
+fn by(holder: &str) -> String {
+    if holder.is_empty() { String::new() } else { format!(" (by {holder})") }
+}
+
 impl Kind for Error {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -281,7 +297,9 @@ impl Kind for Error {
             | Self::ConfigurationGiven => ErrorKind::Forbidden,
             Self::AddressOutside { .. }
             | Self::BridgeDisabled
-            | Self::Ipv6Publish(_)
+            | Self::NoFamily
+            | Self::IsolatedOutside(_)
+            | Self::CannotPublish(_)
             | Self::AmbiguousNetwork { .. }
             | Self::InvalidName(_)
             | Self::BadOption { .. }

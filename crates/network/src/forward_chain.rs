@@ -8,7 +8,7 @@
 
 use std::io;
 
-use sys::nft::{Batch, Comparison, Expression, Key, NftSocket, Verdict};
+use sys::nft::{Batch, Comparison, Expression, Family, Key, NftSocket, Verdict};
 
 use crate::firewall::device;
 
@@ -25,7 +25,7 @@ pub(crate) fn let_through(socket: &mut NftSocket, bridge: &str) -> io::Result<bo
     if socket.count_rules(TABLE, CHAIN, &comment)? > 0 {
         return Ok(false);
     }
-    let mut batch = Batch::new(TABLE);
+    let mut batch = Batch::new(Family::Ipv4, TABLE);
     for key in [Key::InputDevice, Key::OutputDevice] {
         let accept = [Expression::Counter, Expression::Verdict(Verdict::Accept)];
         let rule = [&device(key, Comparison::Equal, bridge)[..], &accept].concat();

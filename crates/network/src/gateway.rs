@@ -1,9 +1,7 @@
 //! Which of a container's networks leads to the outside: default routes and published ports move there.
 
-use std::net::IpAddr;
-
-use crate::attach::wanted_ports;
 use crate::network::lock;
+use crate::publish::Carriers;
 use crate::{EndpointRecord, Error, Network, PortRequest};
 
 impl Network {
@@ -16,16 +14,10 @@ impl Network {
         if ports.is_empty() {
             return Ok(());
         }
-        if self.firewall.is_none() {
-            return Err(Error::FirewallDisabled);
-        }
-        let (bind_ip, isolate) = {
-            let bridges = self.bridges();
-            let bridge = bridges.all().find(|bridge| bridge.id == record.network_id);
-            bridge.map_or((self.config.default_bind_ip, false), |bridge| (bridge.bind_ip, bridge.isolate))
-        };
-        let wanted = wanted_ports(ports, bind_ip)?;
-        lock(&self.state).take_ports(&record.endpoint_id, link.address, name, &wanted)?;
+        let bridge = self.bridges().all().find(|bridge| bridge.id == record.network_id).cloned();
+        let bridge = bridge.ok_or_else(|| Error::UnknownNetwork(record.network_name.clone()))?;
+        let wanted = Carriers::of(&self.config).plan(ports, &bridge, &link.addresses)?;
+        lock(&self.state).take_ports(&record.endpoint_id, name, &wanted)?;
         let published = lock(&self.state).published_by(&record.endpoint_id);
         if let Err(error) = self.change_firewall(&published, |firewall| firewall.add(&published)) {
             let mut state = lock(&self.state);
@@ -33,7 +25,7 @@ impl Network {
             state.set_published(&record.endpoint_id, &[]);
             return Err(error);
         }
-        self.hairpin(&link.host_device, isolate);
+        self.hairpin(&link.host_device, bridge.isolate);
         self.reaper.forget_flows(&published, false);
         record.ports = published.iter().map(|published| published.binding).collect();
         Ok(())
@@ -59,8 +51,7 @@ impl Network {
         let failed = |source| Error::Device { device: link.device.clone(), action: "set the default route", source };
         let mut inside = self.enter(&record.sandbox_key)?;
         let Some(device) = inside.socket.link(&link.device).map_err(failed)? else { return Ok(()) };
-        let gateways: [Option<IpAddr>; 2] = [Some(link.gateway.into()), link.ipv6.map(|ipv6| ipv6.gateway.into())];
-        for gateway in gateways.into_iter().flatten() {
+        for gateway in link.addresses.iter().filter_map(|own| own.gateway) {
             let done = if on {
                 inside.socket.replace_default(gateway, device.index)
             } else {

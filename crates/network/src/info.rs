@@ -1,10 +1,8 @@
 //! What the API shows of a network.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use indexmap::IndexMap;
-use ipnet::IpNet;
 use types::NetworkId;
 
 use crate::bridge::Bridge;
@@ -49,6 +47,8 @@ pub struct NetworkInfo {
     pub predefined: bool,
     /// RFC 3339 time of creation with nanoseconds.
     pub created: String,
+    /// Containers get IPv4 addresses.
+    pub ipv4: bool,
     /// Containers get IPv6 addresses.
     pub ipv6: bool,
     /// No way to the outside.
@@ -83,6 +83,7 @@ pub(crate) fn predefined(
         driver,
         predefined: true,
         created: record.created.clone(),
+        ipv4: true,
         ipv6: false,
         internal: false,
         attachable: false,
@@ -95,7 +96,8 @@ pub(crate) fn predefined(
         config_from: String::new(),
     };
     let bridge = bridge.map(|bridge| NetworkInfo {
-        pools: vec![pool(bridge.subnet.into(), bridge.gateway.into())],
+        pools: bridge.pools.clone(),
+        ipv6: bridge.side(true).is_some(),
         options: bridge_options(config, bridge),
         ..plain(&records.bridge, "bridge", Driver::Bridge)
     });
@@ -106,13 +108,10 @@ pub(crate) fn predefined(
 /// A user's network.
 pub(crate) fn user(network: &UserNetwork) -> NetworkInfo {
     let mut pools = network.pools.clone();
-    let asked = |pools: &[IpamPool], ipv6: bool| pools.iter().any(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6);
-    let fixed_subnet = asked(&pools, false);
-    if !fixed_subnet {
-        pools.insert(0, pool(network.subnet.into(), network.gateway.into()));
-    }
-    if let Some((subnet, gateway)) = network.subnet6.filter(|_| !asked(&pools, true)) {
-        pools.push(pool(subnet.into(), gateway.into()));
+    let fixed_subnet = !pools.is_empty();
+    for (at, subnet) in network.subnets.iter().enumerate().filter(|(_, subnet)| network.pool(subnet).is_none()) {
+        let chosen = IpamPool { subnet: subnet.net, range: None, gateway: subnet.gateway, auxiliary: BTreeMap::new() };
+        pools.insert(at.min(pools.len()), chosen);
     }
     NetworkInfo {
         id: network.id.clone(),
@@ -120,11 +119,12 @@ pub(crate) fn user(network: &UserNetwork) -> NetworkInfo {
         driver: Driver::Bridge,
         predefined: false,
         created: network.created.clone(),
+        ipv4: network.ipv4,
         ipv6: network.ipv6,
         internal: network.internal,
         attachable: network.attachable,
         ipam_options: network.ipam_options.clone(),
-        fixed_subnet: fixed_subnet || asked(&network.pools, true),
+        fixed_subnet,
         pools,
         options: network.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         labels: network.labels.clone(),
@@ -141,6 +141,7 @@ pub(crate) fn configuration(network: &Configuration) -> NetworkInfo {
         driver: Driver::Null,
         predefined: false,
         created: network.created.clone(),
+        ipv4: network.ipv4,
         ipv6: network.ipv6,
         internal: false,
         attachable: false,
@@ -152,10 +153,6 @@ pub(crate) fn configuration(network: &Configuration) -> NetworkInfo {
         config_only: true,
         config_from: String::new(),
     }
-}
-
-fn pool(subnet: IpNet, gateway: IpAddr) -> IpamPool {
-    IpamPool { subnet, range: None, gateway: Some(gateway), auxiliary: BTreeMap::new() }
 }
 
 /// Which of the networks, given by id and name, a reference means: by id, by name, by the start of an id that only one
@@ -190,7 +187,7 @@ fn bridge_options(config: &NetworkConfig, bridge: &Bridge) -> IndexMap<String, S
     [
         ("com.docker.network.bridge.default_bridge", "true".to_owned()),
         ("com.docker.network.bridge.enable_icc", config.icc.to_string()),
-        ("com.docker.network.bridge.enable_ip_masquerade", config.iptables.to_string()),
+        ("com.docker.network.bridge.enable_ip_masquerade", config.masquerade.to_string()),
         ("com.docker.network.bridge.host_binding_ipv4", config.default_bind_ip.to_string()),
         ("com.docker.network.bridge.name", bridge.name.clone()),
         ("com.docker.network.driver.mtu", bridge.mtu.to_string()),

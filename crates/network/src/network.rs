@@ -1,7 +1,7 @@
 //! The room's one door.
 
 use std::collections::{HashMap, HashSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -12,19 +12,21 @@ use sys::user_namespace::Users;
 use types::{ContainerId, EndpointId, NetworkId};
 
 use crate::apply::DEVICE_GROUP;
+use crate::attach::refused;
 use crate::bridge::{Bridge, Claim};
 use crate::bridges::{Bridges, open_default, open_users};
 use crate::config::DefaultBridge;
 use crate::configuration::{self, Configuration};
-use crate::firewall::{Firewall, Published};
+use crate::firewall::{Firewall, Policy};
 use crate::observe::{Observed, ephemeral_ports};
 use crate::plan::host_device;
-use crate::pool::AddressPool;
+use crate::pool::Pools;
 use crate::port_table::PortTable;
+use crate::publish::{Carriers, Published};
 use crate::reaper::{Job, Reaper};
 use crate::records::{NetworkRecords, load_users};
 use crate::zone::{View, Zone};
-use crate::{EndpointRecord, Error, NetworkConfig, NetworkInfo, Sandbox, info, paths, random};
+use crate::{EndpointRecord, Error, NetworkConfig, NetworkInfo, PortBinding, Sandbox, info, paths, random};
 
 /// The networks of one daemon. Share it by reference between threads; every call blocks for a few milliseconds at most,
 /// but for making and removing networks, which takes some tens.
@@ -58,13 +60,6 @@ pub(crate) struct State {
     pub(crate) ports: PortTable,
     /// Every endpoint on a bridge.
     pub(crate) endpoints: HashMap<EndpointId, Endpoint>,
-}
-
-/// The addresses of one network.
-#[derive(Debug)]
-pub(crate) struct Pools {
-    pub(crate) ipv4: AddressPool,
-    pub(crate) ipv6: Option<AddressPool>,
 }
 
 /// An endpoint on a bridge.
@@ -114,7 +109,7 @@ impl Network {
         let default = open_default(&config, &records.bridge.id, &mut route, &observed, existing)?;
         let users = open_users(&config, users, &mut route, &observed, existing);
         let bridges = Bridges { default: default.map(Arc::new), users };
-        let state = restore(&bridges, existing);
+        let state = restore(&config, &bridges, existing);
         let firewall = if config.iptables { Some(open_firewall(&config, &bridges, &state)?) } else { None };
         let reaper = Reaper::start(paths::pins(&config.exec_root))?;
         for bridge in bridges.all().filter(|_| config.iptables) {
@@ -229,8 +224,8 @@ impl Network {
 
     /// Address of the default bridge (`host-gateway`).
     #[must_use]
-    pub fn default_bridge_gateway(&self) -> Option<Ipv4Addr> {
-        self.bridges().default.as_ref().map(|bridge| bridge.gateway)
+    pub fn default_bridge_gateway(&self) -> Option<IpAddr> {
+        self.bridges().default.as_ref()?.address()
     }
 
     /// Looks into the names of the networks of users.
@@ -310,36 +305,47 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Takes the addresses and ports of the endpoints that exist.
-fn restore(bridges: &Bridges, existing: &[EndpointRecord]) -> State {
+fn restore(config: &NetworkConfig, bridges: &Bridges, existing: &[EndpointRecord]) -> State {
     let mut state =
         State { pools: HashMap::new(), ports: PortTable::new(ephemeral_ports()), endpoints: HashMap::new() };
     if let Some(bridge) = &bridges.default {
-        let mut ipv4 = AddressPool::new("bridge", bridge.subnet.into(), None);
-        // The first one of an empty pool.
-        let _ = ipv4.reserve(bridge.gateway.into());
-        state.pools.insert(bridge.id.clone(), Pools { ipv4, ipv6: None });
+        let subnets = bridge.sides.iter().map(|side| side.subnet);
+        state.pools.insert(bridge.id.clone(), Pools::new("bridge", subnets.zip(bridge.pools.iter().map(Some))));
     }
     for user in &bridges.users {
         state.pools.insert(user.record.id.clone(), Pools::of(&user.record));
     }
+    let carriers = Carriers::of(config);
     for record in existing {
         let Some(link) = &record.link else { continue };
-        let wanted = [Some(link.address.into()), link.ipv6.map(|ipv6| ipv6.address.into())];
-        for address in wanted.into_iter().flatten() {
-            let pool = state.pools.get_mut(&record.network_id).and_then(|pools| pools.family(address));
-            if let Some(Err(error)) = pool.map(|pool| pool.reserve(address)) {
-                tracing::warn!(container = record.container_id.short(), %error,
-                    "an endpoint's address does not fit the network");
+        let container = record.container_id.short();
+        for address in link.ips() {
+            let pools = state.pools.get_mut(&record.network_id);
+            if let Some(Err(error)) = pools.map(|pools| pools.restore(address)) {
+                tracing::warn!(container, %error, "an endpoint's address does not fit the network");
             }
         }
-        for binding in &record.ports {
-            if let Err(error) = state.ports.restore(binding.protocol, binding.host_ip, binding.host_port) {
-                tracing::warn!(container = record.container_id.short(), port = binding.host_port, %error,
-                    "a published port could not be bound again; it goes on working");
+        let carry = |&binding: &PortBinding| {
+            let published = carriers.restored(binding, &link.addresses);
+            if published.is_none() {
+                tracing::warn!(
+                    container,
+                    port = binding.host_port,
+                    "with these settings nothing carries a published port"
+                );
+            }
+            published
+        };
+        let published: Vec<Published> = record.ports.iter().filter_map(carry).collect();
+        for published in &published {
+            if let Err(refusal) = state.ports.restore(container, published) {
+                let protocol = published.binding.protocol;
+                let error = refused(refusal, &record.endpoint_id, container, protocol);
+                tracing::warn!(container, port = published.binding.host_port, %error,
+                    "a published port could not be bound again; what the kernel carries goes on working");
             }
         }
-        let published = record.ports.iter().map(|&binding| Published { binding, container: link.address });
-        let endpoint = Endpoint { network: record.network_id.clone(), published: published.collect() };
+        let endpoint = Endpoint { network: record.network_id.clone(), published };
         state.endpoints.insert(record.endpoint_id.clone(), endpoint);
     }
     state
@@ -351,7 +357,8 @@ fn open_firewall(config: &NetworkConfig, bridges: &Bridges, state: &State) -> Re
         DefaultBridge::Owned { name, .. } | DefaultBridge::Existing { name } => format!("gantry_{name}"),
         DefaultBridge::Disabled => format!("gantry_{}", random::digest(&config.data_root)),
     };
-    let mut firewall = Firewall::open(table)?;
+    let policy = Policy { ipv6: config.ip6tables, direct: config.allow_direct_routing, mark: config.accept_mark };
+    let mut firewall = Firewall::open(table, policy)?;
     let rules = bridges.rules();
     if !rules.is_empty() {
         firewall.render(&rules, &state.published())?;

@@ -31,6 +31,11 @@ impl Observed {
         self.links.iter().find(|link| link.name == name)
     }
 
+    /// The addresses of a device; 0 is none.
+    pub(crate) fn on(&self, device: u32) -> impl Iterator<Item = &Address> {
+        self.addresses.iter().filter(move |address| device != 0 && address.device == device)
+    }
+
     /// MTU of the device behind the best default route.
     pub(crate) fn outside_mtu(&self) -> Option<u32> {
         let default = self.routes.iter().filter(|route| route.prefix == 0).min_by_key(|route| route.metric)?;
@@ -48,9 +53,10 @@ pub(crate) fn ephemeral_ports() -> (u16, u16) {
     }
 }
 
-/// Whether frames that a bridge hands from port to port pass the IPv4 firewall (`br_netfilter`).
-pub(crate) fn firewall_sees_frames() -> bool {
-    std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables").is_ok_and(|value| value.trim() == "1")
+/// Whether frames that a bridge hands from port to port pass the firewall of that family (`br_netfilter`).
+pub(crate) fn firewall_sees_frames(ipv6: bool) -> bool {
+    let file = if ipv6 { "bridge-nf-call-ip6tables" } else { "bridge-nf-call-iptables" };
+    std::fs::read_to_string(Path::new("/proc/sys/net/bridge").join(file)).is_ok_and(|value| value.trim() == "1")
 }
 
 /// Whether Docker's daemon is alive, by its default pid file.

@@ -1,22 +1,34 @@
 //! Driver options of a bridge network. Pure.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::Error;
+use crate::bridge::GatewayMode;
 
 /// Whose options these are; others are labels for somebody else and only shown.
 const OURS: &str = "com.docker.network.";
 
 /// What the options say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BridgeOptions {
     /// Name of the device.
     pub(crate) name: Option<String>,
     pub(crate) icc: bool,
     pub(crate) masquerade: bool,
     /// Host address of published ports that name none.
-    pub(crate) bind_ip: Option<Ipv4Addr>,
+    pub(crate) bind_ip: Option<IpAddr>,
+    /// How containers and the outside reach each other, by IPv4 and by IPv6; `None` is the default.
+    pub(crate) modes: [Option<GatewayMode>; 2],
+    /// What the source address of what leaves becomes, by IPv4 and by IPv6.
+    pub(crate) sources: [Option<IpAddr>; 2],
+    /// Containers get IPv4 addresses, and IPv6 ones.
+    pub(crate) ipv4: Option<bool>,
+    pub(crate) ipv6: Option<bool>,
+    /// The bridge gets no IPv4 address.
+    pub(crate) inhibit_ipv4: bool,
+    /// Devices of the host from where every port of the containers may be reached.
+    pub(crate) trusted: Vec<String>,
     pub(crate) mtu: Option<u32>,
     /// How the names of devices in containers begin.
     pub(crate) device_prefix: String,
@@ -24,8 +36,7 @@ pub(crate) struct BridgeOptions {
 
 impl BridgeOptions {
     pub(crate) fn parse(options: &BTreeMap<String, String>) -> Result<Self, Error> {
-        let mut parsed =
-            Self { name: None, icc: true, masquerade: true, bind_ip: None, mtu: None, device_prefix: "eth".to_owned() };
+        let mut parsed = Self { icc: true, masquerade: true, device_prefix: "eth".to_owned(), ..Self::default() };
         for (key, value) in options {
             let Some(word) = key.strip_prefix(OURS) else { continue };
             match word {
@@ -36,16 +47,41 @@ impl BridgeOptions {
                 "bridge.host_binding_ipv4" => {
                     parsed.bind_ip = Some(value.parse().map_err(|_| bad(key, value, "invalid IPv4 address"))?);
                 }
+                "host_ipv4" => parsed.sources[0] = Some(source(key, value, false)?),
+                "host_ipv6" => parsed.sources[1] = Some(source(key, value, true)?),
+                "bridge.inhibit_ipv4" => parsed.inhibit_ipv4 = truth(key, value)?,
+                "bridge.trusted_host_interfaces" => {
+                    let names = value.split(':').filter(|name| !name.is_empty());
+                    parsed.trusted = names.map(|name| device_name(key, name)).collect::<Result<_, _>>()?;
+                }
                 "driver.mtu" => parsed.mtu = mtu(key, value)?,
                 "container_iface_prefix" => parsed.device_prefix = prefix(key, value)?,
-                "bridge.gateway_mode_ipv4" | "bridge.gateway_mode_ipv6" if value == "nat" => {}
+                "bridge.gateway_mode_ipv4" => parsed.modes[0] = Some(mode(key, value)?),
+                "bridge.gateway_mode_ipv6" => parsed.modes[1] = Some(mode(key, value)?),
+                "enable_ipv4" => parsed.ipv4 = Some(truth(key, value)?),
+                "enable_ipv6" => parsed.ipv6 = Some(truth(key, value)?),
                 // Says what is so anyway.
-                "bridge.default_bridge" | "enable_ipv6" if value == "false" => {}
+                "bridge.default_bridge" if value == "false" => {}
                 _ => return Err(Error::UnsupportedOption(key.clone())),
             }
         }
         Ok(parsed)
     }
+}
+
+fn mode(key: &str, value: &str) -> Result<GatewayMode, Error> {
+    match value {
+        "" | "nat" => Ok(GatewayMode::Nat),
+        "nat-unprotected" => Ok(GatewayMode::NatUnprotected),
+        "routed" => Ok(GatewayMode::Routed),
+        "isolated" => Ok(GatewayMode::Isolated),
+        _ => Err(bad(key, value, &format!("unknown gateway mode {value}"))),
+    }
+}
+
+fn source(key: &str, value: &str, ipv6: bool) -> Result<IpAddr, Error> {
+    let family = if ipv6 { "invalid IPv6 address" } else { "invalid IPv4 address" };
+    value.parse().ok().filter(|address: &IpAddr| address.is_ipv6() == ipv6).ok_or_else(|| bad(key, value, family))
 }
 
 fn truth(key: &str, value: &str) -> Result<bool, Error> {

@@ -1,16 +1,17 @@
 //! What to do, decided without doing it. Pure.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use sys::netlink::Address;
 use types::EndpointId;
 
-use crate::bridge::Bridge;
-use crate::config::{AddressPool, DefaultBridge};
-use crate::definition::UserNetwork;
+use crate::bridge::{Bridge, GatewayMode, Outgoing, Side};
+use crate::config::AddressPool;
+use crate::definition::{Subnet, UserNetwork};
 use crate::observe::Observed;
-use crate::{AttachRequest, Error, Ipv6Link, MacAddress};
+use crate::options::BridgeOptions;
+use crate::{AttachRequest, Error, LinkAddress, MacAddress};
 
 /// Ethernet's own, when no route leads outside.
 const DEFAULT_MTU: u32 = 1500;
@@ -23,10 +24,8 @@ pub(crate) struct BridgePlan {
     pub(crate) create: bool,
     /// Index, when it exists.
     pub(crate) index: u32,
-    /// Its address, and so the gateway of the containers.
-    pub(crate) address: Ipv4Net,
-    /// The address must be added.
-    pub(crate) add_address: bool,
+    /// Addresses to add, with their prefix lengths.
+    pub(crate) add_addresses: Vec<(IpAddr, u8)>,
     /// Addresses to take away.
     pub(crate) remove_addresses: Vec<Address>,
     /// MTU of the bridge and of every link on it.
@@ -41,8 +40,7 @@ pub(crate) struct AttachPlan {
     pub(crate) host_device: String,
     pub(crate) device: String,
     pub(crate) mac: MacAddress,
-    pub(crate) address: Ipv4Addr,
-    pub(crate) ipv6: Option<Ipv6Link>,
+    pub(crate) addresses: Vec<LinkAddress>,
     pub(crate) link_local: Vec<IpAddr>,
     /// The default route leads through it.
     pub(crate) is_gateway: bool,
@@ -50,80 +48,55 @@ pub(crate) struct AttachPlan {
     pub(crate) hairpin: bool,
 }
 
-/// Decides what the default bridge needs; `None` when there is to be none. `previous` is the address that the bridge
-/// had for endpoints that still exist.
+/// Decides what a bridge needs to have these sides. `owned`: its MTU is ours to set.
 pub(crate) fn plan_bridge(
-    wanted: &DefaultBridge,
+    name: &str,
+    sides: &[Side],
     mtu: Option<u32>,
-    previous: Option<Ipv4Net>,
-    observed: &Observed,
-    pools: &[AddressPool],
-) -> Result<Option<BridgePlan>, Error> {
-    let (name, bip, owned) = match wanted {
-        DefaultBridge::Owned { name, bip } => (name, *bip, true),
-        DefaultBridge::Existing { name } => (name, None, false),
-        DefaultBridge::Disabled => return Ok(None),
-    };
-    let link = observed.link(name);
-    match link {
-        Some(link) if link.kind != "bridge" => return Err(Error::NotABridge(name.clone())),
-        None if !owned => return Err(Error::BridgeMissing(name.clone())),
-        _ => {}
-    }
-    let index = link.map_or(0, |link| link.index);
-    let present: Vec<Address> =
-        observed.addresses.iter().copied().filter(|a| index != 0 && a.device == index).collect();
-    let address = match (bip, present.first()) {
-        (Some(bip), _) => bip,
-        (None, Some(first)) => Ipv4Net::new(first.address, first.prefix).unwrap_or_default(),
-        (None, None) if owned => previous.map_or_else(|| free_subnet(pools, observed, &[], index), Ok)?,
-        (None, None) => return Err(Error::BridgeWithoutAddress(name.clone())),
-    };
-    let is_wanted = |a: &Address| a.address == address.addr() && a.prefix == address.prefix_len();
-    let mtu = mtu.or_else(|| observed.outside_mtu()).unwrap_or(DEFAULT_MTU);
-    Ok(Some(BridgePlan {
-        name: name.clone(),
-        create: link.is_none(),
-        index,
-        address,
-        add_address: !present.iter().any(is_wanted),
-        remove_addresses: if bip.is_some() { present.into_iter().filter(|a| !is_wanted(a)).collect() } else { vec![] },
-        mtu,
-        set_mtu: owned && link.is_some_and(|link| link.mtu != mtu),
-    }))
-}
-
-/// Decides what the bridge of a user's network needs.
-pub(crate) fn plan_user_bridge(
-    network: &UserNetwork,
-    mtu: Option<u32>,
+    owned: bool,
     observed: &Observed,
 ) -> Result<BridgePlan, Error> {
-    let link = observed.link(&network.device);
+    let link = observed.link(name);
     if link.is_some_and(|link| link.kind != "bridge") {
-        return Err(Error::NotABridge(network.device.clone()));
+        return Err(Error::NotABridge(name.to_owned()));
     }
     let index = link.map_or(0, |link| link.index);
-    let address = Ipv4Net::new(network.gateway, network.subnet.prefix_len()).unwrap_or(network.subnet);
-    let present = observed.addresses.iter().filter(|a| index != 0 && a.device == index);
+    let wanted = sides.iter().filter_map(|side| Some((side.address?, side.subnet.net.prefix_len())));
+    let present = |wanted: &(IpAddr, u8)| observed.on(index).any(|own| (own.address, own.prefix) == *wanted);
     let mtu = mtu.or_else(|| observed.outside_mtu()).unwrap_or(DEFAULT_MTU);
     Ok(BridgePlan {
-        name: network.device.clone(),
+        name: name.to_owned(),
         create: link.is_none(),
         index,
-        address,
-        add_address: !present.clone().any(|a| a.address == address.addr() && a.prefix == address.prefix_len()),
+        add_addresses: wanted.filter(|wanted| !present(wanted)).collect(),
         remove_addresses: Vec::new(),
         mtu,
-        set_mtu: network.owned && link.is_some_and(|link| link.mtu != mtu),
+        set_mtu: owned && link.is_some_and(|link| link.mtu != mtu),
     })
+}
+
+/// The sides of a user's network.
+pub(crate) fn sides(network: &UserNetwork, options: &BridgeOptions) -> Vec<Side> {
+    let side = |subnet: &Subnet| {
+        let family = usize::from(subnet.is_ipv6());
+        let mode = options.modes[family].unwrap_or_default();
+        let outgoing = match (mode, options.sources[family]) {
+            (GatewayMode::Routed | GatewayMode::Isolated, _) => Outgoing::Kept,
+            _ if network.internal || !options.masquerade => Outgoing::Kept,
+            (_, Some(source)) => Outgoing::Replaced(source),
+            (_, None) => Outgoing::Masqueraded,
+        };
+        let bare = mode == GatewayMode::Isolated || (options.inhibit_ipv4 && !subnet.is_ipv6());
+        Side { subnet: *subnet, mode, outgoing, address: if bare { None } else { subnet.gateway } }
+    };
+    network.subnets.iter().map(side).collect()
 }
 
 /// Decides names and the hardware address of an endpoint. `present` are the devices of the container's namespace.
 pub(crate) fn plan_attach(
     endpoint: &EndpointId,
     bridge: &Bridge,
-    (address, ipv6): (Ipv4Addr, Option<Ipv6Link>),
+    addresses: Vec<LinkAddress>,
     request: &AttachRequest,
     present: &[String],
 ) -> AttachPlan {
@@ -131,13 +104,22 @@ pub(crate) fn plan_attach(
     AttachPlan {
         host_device: host_device(endpoint),
         device: request.device.clone().or_else(numbered).unwrap_or_default(),
-        mac: request.mac.unwrap_or_else(|| MacAddress::from_address(address)),
-        address,
-        ipv6,
+        mac: request.mac.unwrap_or_else(|| mac(&addresses, endpoint)),
+        addresses,
         link_local: request.link_local.clone(),
         is_gateway: request.is_gateway && !bridge.internal,
         hairpin: !request.ports.is_empty(),
     }
+}
+
+/// Derived from the IPv4 address, so that neighbours that remember it are right; otherwise from the endpoint's id.
+fn mac(addresses: &[LinkAddress], endpoint: &EndpointId) -> MacAddress {
+    let ipv4 = addresses.iter().find_map(|own| match own.ip() {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    });
+    let digits = u32::from_str_radix(&endpoint.as_str()[..8], 16).unwrap_or_default();
+    MacAddress::from_address(ipv4.unwrap_or_else(|| Ipv4Addr::from(digits)))
 }
 
 /// The name of an endpoint's device on the host: 15 bytes are the kernel's limit.
@@ -145,83 +127,75 @@ pub(crate) fn host_device(endpoint: &EndpointId) -> String {
     format!("veth{}", &endpoint.as_str()[..11])
 }
 
-/// The configured pools, or Docker's default ones, in their order, first host as the gateway: the first that no route, address or other network
-/// overlaps.
+/// A subnet of IPv4 with its first host as the gateway: the first of the configured pools, or of Docker's default ones,
+/// that no route, address or other network overlaps. `bridge` is a device whose own do not count.
 pub(crate) fn free_subnet(
     configured: &[AddressPool],
     observed: &Observed,
-    others: &[Ipv4Net],
+    others: &[IpNet],
     bridge: u32,
-) -> Result<Ipv4Net, Error> {
-    let large = (17..32).map(|second| (Ipv4Addr::new(172, second, 0, 1), 16));
-    let small = (0..16).map(|third| (Ipv4Addr::new(192, 168, third * 16, 1), 20));
-    let taken: Vec<Ipv4Net> = observed
-        .routes
-        .iter()
-        .filter(|route| route.prefix > 0 && route.device != bridge)
-        .map(|route| (route.destination, route.prefix))
-        .chain(observed.addresses.iter().filter(|a| a.device != bridge).map(|a| (a.address, a.prefix)))
-        .filter_map(|(address, prefix)| Ipv4Net::new(address, prefix).ok().map(|net| net.trunc()))
-        .chain(others.iter().copied())
-        .collect();
-    let overlaps = |pool: &Ipv4Net| taken.iter().any(|net| net.contains(&pool.trunc()) || pool.trunc().contains(net));
-    let pools = large.chain(small).filter_map(|(gateway, prefix)| Ipv4Net::new(gateway, prefix).ok());
-    let found = if configured.is_empty() {
-        pools.into_iter().find(|pool| !overlaps(pool))
-    } else {
-        configured.iter().flat_map(|pool| cut(*pool)).find(|pool| !overlaps(pool))
-    };
-    found.ok_or(Error::NoFreeSubnet)
+) -> Result<Subnet, Error> {
+    let large = (17..32).map(|second| (Ipv4Addr::new(172, second, 0, 0), 16));
+    let small = (0..16).map(|third| (Ipv4Addr::new(192, 168, third * 16, 0), 20));
+    let pools = large.chain(small).filter_map(|(base, size)| Some(AddressPool { base: v4(base, size)?, size }));
+    let pools: Vec<AddressPool> = pools.collect();
+    let ipv4: Vec<AddressPool> = configured.iter().copied().filter(|pool| !is_ipv6(pool.base)).collect();
+    first_free(if ipv4.is_empty() { &pools } else { &ipv4 }, observed, others, bridge).ok_or(Error::NoFreeSubnet)
 }
 
-/// The networks of a pool, each with its first host as the gateway.
-fn cut(pool: AddressPool) -> impl Iterator<Item = Ipv4Net> {
-    let subnets = pool.base.trunc().subnets(pool.size).into_iter().flatten();
-    subnets.filter_map(|subnet| Ipv4Net::new(subnet.hosts().next()?, subnet.prefix_len()).ok())
+/// As [`free_subnet`], of the configured pools of IPv6; `None` when none is configured.
+pub(crate) fn free_subnet6(
+    configured: &[AddressPool],
+    observed: &Observed,
+    others: &[IpNet],
+) -> Result<Option<Subnet>, Error> {
+    let ipv6: Vec<AddressPool> = configured.iter().copied().filter(|pool| is_ipv6(pool.base)).collect();
+    if ipv6.is_empty() {
+        return Ok(None);
+    }
+    first_free(&ipv6, observed, others, u32::MAX).map(Some).ok_or(Error::NoFreeSubnet)
+}
+
+fn first_free(pools: &[AddressPool], observed: &Observed, others: &[IpNet], bridge: u32) -> Option<Subnet> {
+    let routes = observed.routes.iter().filter(|route| route.prefix > 0 && route.device != bridge);
+    let routes = routes.map(|route| (route.destination, route.prefix));
+    let addresses = observed.addresses.iter().filter(|own| own.device != bridge).map(|own| (own.address, own.prefix));
+    let seen = routes.chain(addresses).filter_map(|(address, prefix)| IpNet::new(address, prefix).ok());
+    let taken: Vec<IpNet> = seen.map(|net| net.trunc()).chain(others.iter().copied()).collect();
+    let free = |subnet: &IpNet| !taken.iter().any(|net| overlap(net, subnet));
+    pools.iter().find_map(|pool| pool.base.trunc().subnets(pool.size).ok()?.find(free)).map(with_first_host)
+}
+
+/// Whether two subnets share addresses.
+pub(crate) fn overlap(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(other) || other.contains(one)
+}
+
+/// The first host is the gateway.
+pub(crate) fn with_first_host(net: IpNet) -> Subnet {
+    let first = match net.network() {
+        IpAddr::V4(address) => Ipv4Addr::from(u32::from(address).saturating_add(1)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address).saturating_add(1)).into(),
+    };
+    Subnet { net: net.trunc(), gateway: Some(first) }
+}
+
+fn v4(address: Ipv4Addr, prefix: u8) -> Option<IpNet> {
+    IpNet::new(address.into(), prefix).ok()
+}
+
+fn is_ipv6(net: IpNet) -> bool {
+    matches!(net, IpNet::V6(_))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use sys::netlink::{Link, Route};
+    use sys::netlink::Route;
 
-    fn owned(bip: Option<&str>) -> DefaultBridge {
-        DefaultBridge::Owned { name: "br".to_owned(), bip: bip.map(|text| text.parse().expect("net")) }
-    }
-
-    fn plan(wanted: &DefaultBridge, observed: &Observed) -> BridgePlan {
-        plan_bridge(wanted, None, None, observed, &[]).expect("a plan").expect("a bridge")
-    }
-
-    fn bridge(index: u32, mtu: u32) -> Link {
-        Link { index, name: "br".to_owned(), kind: "bridge".to_owned(), mtu, ..Link::default() }
-    }
-
-    fn route(destination: &str, device: u32) -> Route {
-        let net: Ipv4Net = destination.parse().expect("net");
+    pub(crate) fn route(destination: &str, device: u32) -> Route {
+        let net: IpNet = destination.parse().expect("net");
         Route { destination: net.addr(), prefix: net.prefix_len(), device, metric: 0 }
-    }
-
-    #[test]
-    fn a_new_bridge_takes_the_first_pool_and_the_uplink_s_mtu() {
-        let eth0 = Link { index: 2, name: "eth0".to_owned(), mtu: 1400, ..Link::default() };
-        let observed = Observed { links: vec![eth0], routes: vec![route("0.0.0.0/0", 2)], ..Observed::default() };
-        let plan = plan(&owned(None), &observed);
-        assert_eq!(plan.address.to_string(), "172.17.0.1/16");
-        assert_eq!((plan.create, plan.add_address, plan.mtu, plan.set_mtu), (true, true, 1400, false));
-    }
-
-    #[test]
-    fn pools_that_overlap_a_route_or_an_address_are_passed_over() {
-        let address = Address { device: 9, address: [172, 19, 3, 4].into(), prefix: 24 };
-        let routes = vec![route("172.17.0.0/16", 9), route("172.18.5.0/24", 9)];
-        let observed = Observed { routes, addresses: vec![address], ..Observed::default() };
-        assert_eq!(plan(&owned(None), &observed).address.to_string(), "172.20.0.1/16");
-        let observed = Observed { routes: vec![route("172.16.0.0/12", 9)], ..Observed::default() };
-        assert_eq!(plan(&owned(None), &observed).address.to_string(), "192.168.0.1/20");
-        let routes = vec![route("172.16.0.0/12", 9), route("192.168.0.0/16", 9)];
-        let observed = Observed { routes, ..Observed::default() };
-        assert!(matches!(plan_bridge(&owned(None), None, None, &observed, &[]), Err(Error::NoFreeSubnet)));
     }
 
     #[test]
@@ -230,32 +204,13 @@ mod tests {
         let pools = [pool("10.200.0.0/23", 24), pool("10.201.0.0/16", 24)];
         let observed = Observed { routes: vec![route("10.200.0.0/24", 9)], ..Observed::default() };
         let first = free_subnet(&pools, &observed, &[], 0).expect("free");
-        assert_eq!(first.to_string(), "10.200.1.1/24");
-        let second = free_subnet(&pools, &observed, &[first.trunc()], 0).expect("free");
-        assert_eq!(second.to_string(), "10.201.0.1/24");
-        assert!(matches!(free_subnet(&pools[..1], &observed, &[first.trunc()], 0), Err(Error::NoFreeSubnet)));
-    }
-
-    #[test]
-    fn an_existing_bridge_keeps_its_address_unless_another_is_asked_for() {
-        let address = Address { device: 5, address: [10, 9, 0, 1].into(), prefix: 24 };
-        let observed = Observed { links: vec![bridge(5, 1500)], addresses: vec![address], ..Observed::default() };
-        let kept = plan(&owned(None), &observed);
-        assert_eq!((kept.address.to_string().as_str(), kept.add_address, kept.create), ("10.9.0.1/24", false, false));
-        let changed = plan(&owned(Some("10.8.0.1/24")), &observed);
-        assert_eq!((changed.add_address, changed.remove_addresses), (true, vec![address]));
-    }
-
-    #[test]
-    fn a_foreign_device_must_be_a_bridge_with_an_address() {
-        let wanted = DefaultBridge::Existing { name: "br".to_owned() };
-        let none = Observed::default();
-        assert!(matches!(plan_bridge(&wanted, None, None, &none, &[]), Err(Error::BridgeMissing(_))));
-        let bare = Observed { links: vec![bridge(5, 1500)], ..Observed::default() };
-        assert!(matches!(plan_bridge(&wanted, None, None, &bare, &[]), Err(Error::BridgeWithoutAddress(_))));
-        let dummy = Observed { links: vec![Link { kind: "dummy".to_owned(), ..bridge(5, 1500) }], ..none };
-        assert!(matches!(plan_bridge(&wanted, None, None, &dummy, &[]), Err(Error::NotABridge(_))));
-        assert_eq!(plan_bridge(&DefaultBridge::Disabled, None, None, &bare, &[]).expect("a plan"), None);
+        assert_eq!((first.net.to_string().as_str(), first.gateway), ("10.200.1.0/24", Some([10, 200, 1, 1].into())));
+        let second = free_subnet(&pools, &observed, &[first.net], 0).expect("free");
+        assert_eq!(second.net.to_string(), "10.201.0.0/24");
+        assert!(matches!(free_subnet(&pools[..1], &observed, &[first.net], 0), Err(Error::NoFreeSubnet)));
+        assert_eq!(free_subnet6(&pools, &observed, &[]).expect("none asked for"), None);
+        let local = free_subnet6(&[pool("fd00:1::/48", 64)], &observed, &["fd00:1::/64".parse().expect("net")]);
+        assert_eq!(local.expect("free").map(|subnet| subnet.net.to_string()).as_deref(), Some("fd00:1:0:1::/64"));
     }
 
     #[test]
@@ -266,8 +221,7 @@ mod tests {
             container_name: "web".to_owned(),
             network: "bridge".to_owned(),
             mac: None,
-            address: None,
-            ipv6: None,
+            addresses: vec![],
             link_local: vec![],
             device: None,
             names: vec![],
@@ -279,19 +233,19 @@ mod tests {
             network: "bridge".to_owned(),
             name: "br".to_owned(),
             index: 1,
-            subnet: "172.17.0.0/16".parse().expect("subnet"),
-            gateway: [172, 17, 0, 1].into(),
-            subnet6: None,
+            sides: vec![],
             mtu: 1500,
             icc: true,
             isolate: false,
             internal: false,
-            masquerade: true,
-            bind_ip: Ipv4Addr::UNSPECIFIED,
+            bind_ip: Ipv4Addr::UNSPECIFIED.into(),
             device_prefix: "eth".to_owned(),
+            pools: vec![],
+            trusted: vec![],
         };
         let present = ["lo".to_owned(), "eth0".to_owned()];
-        let plan = plan_attach(&endpoint, &bridge, ([172, 17, 0, 2].into(), None), &request, &present);
+        let address = LinkAddress { address: "172.17.0.2/16".parse().expect("net"), gateway: None };
+        let plan = plan_attach(&endpoint, &bridge, vec![address], &request, &present);
         assert_eq!((plan.device.as_str(), plan.host_device.as_str()), ("eth1", "vethabababababa"));
         assert_eq!(plan.mac.to_string(), "02:42:ac:11:00:02");
     }

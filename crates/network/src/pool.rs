@@ -1,11 +1,91 @@
-//! The addresses of one subnet. Pure.
+//! The addresses of one network. Pure.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::Error;
+use crate::definition::{Subnet, UserNetwork};
+use crate::{Error, IpamPool, LinkAddress};
+
+/// What is taken of each subnet of a network.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pools(Vec<(Subnet, AddressPool)>);
+
+impl Pools {
+    /// The addresses of a user's network: gateways and auxiliary addresses are taken.
+    pub(crate) fn of(network: &UserNetwork) -> Self {
+        Self::new(&network.name, network.subnets.iter().map(|subnet| (*subnet, network.pool(subnet))))
+    }
+
+    /// The addresses of these subnets, each with what was asked of it.
+    pub(crate) fn new<'a>(name: &str, subnets: impl Iterator<Item = (Subnet, Option<&'a IpamPool>)>) -> Self {
+        let make = |(subnet, asked): (Subnet, Option<&IpamPool>)| {
+            let mut pool = AddressPool::new(name, subnet.net, asked.and_then(|asked| asked.range));
+            let auxiliary = asked.into_iter().flat_map(|asked| asked.auxiliary.values().copied());
+            for address in auxiliary.chain(subnet.gateway) {
+                // Checked when the network was made; one address may have two names.
+                let _ = pool.reserve(address);
+            }
+            (subnet, pool)
+        };
+        Self(subnets.map(make).collect())
+    }
+
+    /// Takes one address of each family that the network has, the wanted ones where there are any; all or none.
+    pub(crate) fn take(&mut self, wanted: &[IpAddr]) -> Result<Vec<LinkAddress>, Error> {
+        let mut taken = Vec::new();
+        for ipv6 in [false, true] {
+            let wanted = wanted.iter().copied().find(|address| address.is_ipv6() == ipv6);
+            match self.take_one(ipv6, wanted) {
+                Ok(address) => taken.extend(address),
+                Err(error) => {
+                    self.release(taken.iter().map(LinkAddress::ip));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Takes an address that a container has already.
+    pub(crate) fn restore(&mut self, address: IpAddr) -> Result<(), Error> {
+        let fits = |(subnet, _): &&mut (Subnet, AddressPool)| subnet.net.contains(&address);
+        self.0.iter_mut().find(fits).map_or(Ok(()), |(_, pool)| pool.reserve(address).map(drop))
+    }
+
+    /// Gives addresses back.
+    pub(crate) fn release(&mut self, addresses: impl Iterator<Item = IpAddr>) {
+        for address in addresses {
+            let fits = |(subnet, _): &&mut (Subnet, AddressPool)| subnet.net.contains(&address);
+            if let Some((_, pool)) = self.0.iter_mut().find(fits) {
+                pool.release(address);
+            }
+        }
+    }
+
+    fn take_one(&mut self, ipv6: bool, wanted: Option<IpAddr>) -> Result<Option<LinkAddress>, Error> {
+        let mut family = self.0.iter_mut().filter(|(subnet, _)| matches!(subnet.net, IpNet::V6(_)) == ipv6).peekable();
+        let mut full = None;
+        while let Some((subnet, pool)) = family.next() {
+            let fits = wanted.is_none_or(|address| subnet.net.contains(&address) || family.peek().is_none());
+            if !fits {
+                continue;
+            }
+            let taken = match wanted {
+                Some(address) => pool.reserve(address),
+                None => pool.take(),
+            };
+            match taken {
+                Ok(address) => {
+                    return Ok(Some(LinkAddress { address: pool.with_prefix(address), gateway: subnet.gateway }));
+                }
+                Err(error) => full = Some(error),
+            }
+        }
+        full.map_or(Ok(None), Err)
+    }
+}
 
 /// Which addresses of a subnet are taken. The lowest free one of the range is given next, as Docker does.
 #[derive(Clone, Debug)]
@@ -65,6 +145,10 @@ impl AddressPool {
     /// Gives an address back.
     pub(crate) fn release(&mut self, address: IpAddr) {
         self.taken.remove(&number(address));
+    }
+
+    fn with_prefix(&self, address: IpAddr) -> IpNet {
+        IpNet::new(address, self.subnet.prefix_len()).unwrap_or(self.subnet)
     }
 
     fn address(&self, number: u128) -> IpAddr {
@@ -133,6 +217,22 @@ mod tests {
         assert_eq!(given, ["10.0.5.0", "10.0.5.1", "10.0.5.2", "10.0.5.3"]);
         assert!(matches!(pool.take(), Err(Error::NoFreeAddress { .. })));
         assert!(pool.reserve(address("10.0.9.9")).is_ok());
+    }
+
+    #[test]
+    fn a_network_gives_one_address_of_each_family_or_none() {
+        let subnet =
+            |net: &str, gateway: &str| Subnet { net: net.parse().expect("net"), gateway: Some(address(gateway)) };
+        let subnets = [subnet("10.0.0.0/24", "10.0.0.1"), subnet("fd00::/64", "fd00::1")];
+        let mut pools = Pools::new("net", subnets.into_iter().map(|subnet| (subnet, None)));
+        let shown = |taken: Vec<LinkAddress>| taken.iter().map(|t| t.address.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(pools.take(&[]).map(shown).expect("free"), "10.0.0.2/24 fd00::2/64");
+        assert_eq!(pools.take(&[address("fd00::9")]).map(shown).expect("free"), "10.0.0.3/24 fd00::9/64");
+        assert!(matches!(pools.take(&[address("fd00::9")]), Err(Error::AddressInUse(_))));
+        assert_eq!(pools.take(&[]).map(shown).expect("free"), "10.0.0.4/24 fd00::3/64");
+        pools.release([address("10.0.0.2")].into_iter());
+        assert_eq!(pools.take(&[]).map(shown).expect("free"), "10.0.0.2/24 fd00::4/64");
+        assert!(matches!(pools.take(&[address("10.9.0.1")]), Err(Error::AddressOutside { .. })));
     }
 
     #[test]

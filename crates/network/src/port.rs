@@ -1,7 +1,7 @@
 //! Published ports, as asked for and as given.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -49,9 +49,9 @@ pub struct PortBinding {
     pub container_port: u16,
     /// Protocol.
     pub protocol: Protocol,
-    /// Host address; 0.0.0.0 is every address of the host.
-    pub host_ip: Ipv4Addr,
-    /// Host port.
+    /// Host address; 0.0.0.0 and :: are every address of the host, of that family.
+    pub host_ip: IpAddr,
+    /// Host port; 0 when none of the host's is taken, because the network is routed.
     pub host_port: u16,
 }
 

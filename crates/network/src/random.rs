@@ -1,12 +1,13 @@
 //! Random bytes.
 
-use std::net::Ipv6Addr;
 use std::path::Path;
 
 use ipnet::Ipv6Net;
 use types::{EndpointId, NetworkId, SandboxId};
 
 use crate::Error;
+use crate::definition::Subnet;
+use crate::plan::with_first_host;
 
 pub(crate) fn endpoint_id() -> Result<EndpointId, Error> {
     bytes().map(EndpointId::from_bytes)
@@ -26,14 +27,13 @@ pub(crate) fn mac() -> Result<[u8; 6], Error> {
     Ok([0x02, 0x42, a, b, c, d])
 }
 
-/// A subnet and its first address out of the range that RFC 4193 leaves to everybody.
-pub(crate) fn local_subnet() -> Result<(Ipv6Net, Ipv6Addr), Error> {
+/// A subnet out of the range that RFC 4193 leaves to everybody.
+pub(crate) fn local_subnet() -> Result<Subnet, Error> {
     let [a, b, c, d, e, f, g, ..] = bytes()?;
     let mut octets = [0; 16];
     octets[..8].copy_from_slice(&[0xfd, a, b, c, d, e, f, g]);
-    let subnet = Ipv6Net::new(octets.into(), 64).unwrap_or_default();
-    octets[15] = 1;
-    Ok((subnet, octets.into()))
+    let net = Ipv6Net::new(octets.into(), 64).unwrap_or_default();
+    Ok(with_first_host(net.into()))
 }
 
 /// Eight digits that differ from path to path (FNV-1a).

@@ -10,7 +10,7 @@ use sys::netlink::RouteSocket;
 use sys::netns;
 use sys::nft::NftSocket;
 
-use crate::firewall::Published;
+use crate::publish::Published;
 use crate::{Error, Protocol, forward_chain};
 
 /// A piece of work.
@@ -141,7 +141,7 @@ impl Sockets {
 
     fn forget_flows(&mut self, published: &[Published], theirs: bool) -> io::Result<()> {
         let stale = |original: Tuple, reply: Tuple| {
-            published.iter().any(|Published { binding, container }| {
+            published.iter().any(|Published { binding, container, .. }| {
                 binding.protocol.number() == original.protocol
                     && binding.host_port == original.destination_port
                     && (binding.host_ip.is_unspecified() || binding.host_ip == original.destination)

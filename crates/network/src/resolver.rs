@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sys::netns;
-use sys::nft::{Batch, ChainKind, Comparison, Expression, Field, Hook, Key, NftSocket, Register, Verdict};
+use sys::nft::{Batch, ChainKind, Comparison, Expression, Family, Field, Hook, Key, NftSocket, Register, Verdict};
 
 use crate::network::lock;
 use crate::{Error, Network, Protocol};
@@ -75,7 +75,7 @@ fn open() -> io::Result<ResolverSockets> {
     let tcp = TcpListener::bind(SocketAddr::from((ADDRESS, 0)))?;
     udp.set_nonblocking(true)?;
     tcp.set_nonblocking(true)?;
-    let mut batch = Batch::new(TABLE);
+    let mut batch = Batch::new(Family::Ipv4, TABLE);
     batch.add_table().delete_table().add_table();
     batch.add_chain("output", ChainKind::Nat, Hook::Output, -100);
     for (protocol, port) in [(Protocol::Udp, udp.local_addr()?.port()), (Protocol::Tcp, tcp.local_addr()?.port())] {
@@ -96,7 +96,7 @@ fn redirect(protocol: Protocol, port: u16) -> Vec<Expression> {
         equal(PORT.to_be_bytes().to_vec()),
         Expression::Value(Register(0), ADDRESS.octets().to_vec()),
         Expression::Value(Register(1), port.to_be_bytes().to_vec()),
-        Expression::DestinationNat { address: Register(0), port: Register(1) },
+        Expression::DestinationNat { family: Family::Ipv4, address: Register(0), port: Register(1) },
         Expression::Verdict(Verdict::Accept),
     ]
 }

@@ -35,8 +35,7 @@ impl Zone {
     /// Takes the names of an endpoint in.
     pub(crate) fn add(&mut self, endpoint: &EndpointRecord) {
         let Some(link) = endpoint.link.as_ref().filter(|_| !endpoint.names.is_empty()) else { return };
-        let addresses: Vec<IpAddr> =
-            [Some(IpAddr::V4(link.address)), link.ipv6.map(|ipv6| ipv6.address.into())].into_iter().flatten().collect();
+        let addresses: Vec<IpAddr> = link.ips().collect();
         let names = self.networks.entry(endpoint.network_id.clone()).or_default();
         names.name.clone_from(&endpoint.network_name);
         for name in &endpoint.names {
@@ -66,9 +65,8 @@ impl Zone {
             }
         }
         if let Some(link) = &endpoint.link {
-            names.owners.remove(&IpAddr::V4(link.address));
-            if let Some(ipv6) = link.ipv6 {
-                names.owners.remove(&IpAddr::V6(ipv6.address));
+            for address in link.ips() {
+                names.owners.remove(&address);
             }
         }
         if names.addresses.is_empty() {
@@ -113,11 +111,11 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LinkRecord, MacAddress};
+    use crate::{LinkAddress, LinkRecord, MacAddress};
     use types::{ContainerId, SandboxId};
 
     fn endpoint(number: u8, network: u8, names: &[&str]) -> EndpointRecord {
-        let address = [10, network, 0, number].into();
+        let address: std::net::Ipv4Addr = [10, network, 0, number].into();
         EndpointRecord {
             endpoint_id: EndpointId::from_bytes([number; 32]),
             network_id: NetworkId::from_bytes([network; 32]),
@@ -128,11 +126,11 @@ mod tests {
             link: Some(LinkRecord {
                 host_device: "veth".to_owned(),
                 device: "eth0".to_owned(),
-                address,
-                prefix: 24,
-                gateway: [10, network, 0, 1].into(),
                 mac: MacAddress::from_address(address),
-                ipv6: None,
+                addresses: vec![LinkAddress {
+                    address: format!("{address}/24").parse().expect("address"),
+                    gateway: Some([10, network, 0, 1].into()),
+                }],
             }),
             ports: vec![],
             names: names.iter().map(|&name| name.to_owned()).collect(),

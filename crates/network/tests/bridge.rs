@@ -14,8 +14,8 @@ fn attach_gives_address_route_mac_and_mtu() {
     let network = Network::open(machine.config(), &[]).unwrap();
     let record = attach(&network, &[]);
     let link = record.link.clone().unwrap();
-    assert_eq!(link.address.to_string(), "172.17.0.2");
-    assert_eq!((link.prefix, link.gateway.to_string().as_str()), (16, "172.17.0.1"));
+    assert_eq!(link.addresses[0].address.to_string(), "172.17.0.2/16");
+    assert_eq!(link.addresses[0].gateway.map(|gateway| gateway.to_string()).as_deref(), Some("172.17.0.1"));
     let seen =
         in_namespace(&record.sandbox_key, "ip -o addr show dev eth0; ip link show dev eth0; ip route; ip link show lo");
     for part in [
@@ -41,14 +41,17 @@ fn published_tcp_port_answers_from_everywhere() {
     let Some(machine) = Machine::new() else { return };
     let network = Network::open(machine.config(), &[]).unwrap();
     let web = attach(&network, &[publish(None, 8080, 80, Protocol::Tcp), publish(None, 0, 80, Protocol::Tcp)]);
-    let random = web.ports[1].host_port;
+    let ports: Vec<_> = web.ports.iter().map(|port| (port.host_ip.to_string(), port.host_port)).collect();
+    let random = ports[2].1;
     assert!(random >= 32_768);
+    let both = |port: u16| [("0.0.0.0".to_owned(), port), ("::".to_owned(), port)];
+    assert_eq!(ports, [both(8080), both(random)].concat());
     let other = attach(&network, &[]);
     let _server = serve_word(&web.sandbox_key, 80, "hello");
     let hello = Ok("hello".to_owned());
     assert_eq!(ask_from(machine.outside_pin(), HOST, 8080), hello);
     assert_eq!(ask_from(machine.outside_pin(), HOST, random), hello);
-    for address in ["127.0.0.1", "127.0.0.2", HOST, "172.17.0.1", "172.17.0.2"] {
+    for address in ["127.0.0.1", "127.0.0.2", HOST, "172.17.0.1", "172.17.0.2", "::1"] {
         let port = if address == "172.17.0.2" { 80 } else { 8080 };
         assert_eq!(ask(address, port), hello, "{address} from the host");
     }
@@ -113,13 +116,15 @@ fn ports_in_use_are_refused_with_docker_s_words() {
     assert!(matches!(error, Error::PortAllocated { port: 8080, .. }));
     let text = error.to_string();
     assert!(text.starts_with("driver failed programming external connectivity on endpoint web ("), "{text}");
-    assert!(text.ends_with("): Bind for 0.0.0.0:8080 failed: port is already allocated"), "{text}");
+    let told = "): Bind for 0.0.0.0:8080 failed: port is already allocated (by container web)";
+    assert!(text.ends_with(told), "{text}");
     let text = network.attach(&sandbox, &request(&[publish(None, 8090, 80, Protocol::Tcp)])).unwrap_err().to_string();
-    assert!(text.ends_with("): failed to bind host port 0.0.0.0:8090/tcp: address already in use"), "{text}");
+    let told = "): failed to bind host port 0.0.0.0:8090/tcp: address already in use (by ";
+    assert!(text.contains(told) && text.ends_with(&format!("(pid {}))", std::process::id())), "{text}");
     // Nothing of the failures is left: the first port and the address are free, the namespace has no device.
     let record = network.attach(&sandbox, &request(&[publish(None, 8070, 80, Protocol::Tcp)])).unwrap();
     let link = record.link.unwrap();
-    assert_eq!((link.address.to_string().as_str(), link.device.as_str()), ("172.17.0.3", "eth0"));
+    assert_eq!((link.addresses[0].ip().to_string().as_str(), link.device.as_str()), ("172.17.0.3", "eth0"));
 }
 
 #[test]
@@ -131,14 +136,14 @@ fn cycles_leave_nothing_behind() {
     let before = descriptors();
     for round in 0..200 {
         let record = attach(&network, &[publish(None, 8080, 80, Protocol::Tcp)]);
-        assert_eq!(record.link.as_ref().unwrap().address.to_string(), "172.17.0.3", "round {round}");
+        assert_eq!(record.link.as_ref().unwrap().addresses[0].ip().to_string(), "172.17.0.3", "round {round}");
         network.detach(&record).unwrap();
         network.detach(&record).unwrap();
         network.remove_sandbox(&record.sandbox_key);
     }
     wait_until(|| run("ip -o link show master br-test").lines().count() == 1);
     wait_until(|| std::fs::read_dir(machine.root.path().join("exec/netns")).unwrap().count() == 1);
-    assert!(!run("nft list table ip gantry_br-test").contains("8080"));
+    assert!(!run("nft list table inet gantry_br-test").contains("8080"));
     // Other tests run in this process at the same time.
     wait_until(|| descriptors() < before + 60);
 }
@@ -166,10 +171,10 @@ fn a_new_daemon_takes_over_and_repairs() {
     wait_until(|| !lost.sandbox_key.exists());
     let host_device = lost.link.unwrap().host_device;
     wait_until(|| !run("ip -o link show master br-test").contains(&host_device));
-    assert!(!run("nft list table ip gantry_br-test").contains("8081"));
+    assert!(!run("nft list table inet gantry_br-test").contains("8081"));
     // The kept one's address and port are not given away.
     let next = attach(&network, &[publish(None, 8081, 80, Protocol::Tcp)]);
-    assert_eq!(next.link.as_ref().unwrap().address.to_string(), "172.17.0.3");
+    assert_eq!(next.link.as_ref().unwrap().addresses[0].ip().to_string(), "172.17.0.3");
     let wanted = request(&[publish(None, 8080, 80, Protocol::Tcp)]);
     let sandbox = network.create_sandbox(&wanted.container_id).unwrap();
     assert!(matches!(network.attach(&sandbox, &wanted), Err(Error::PortAllocated { .. })));
@@ -185,7 +190,7 @@ fn a_deleted_bridge_comes_back_with_its_containers() {
     run("ip route add 172.17.5.0/24 dev lo");
     let network = Network::open(machine.config(), &[]).unwrap();
     let web = attach(&network, &[publish(None, 8080, 80, Protocol::Tcp)]);
-    assert_eq!(web.link.as_ref().unwrap().address.to_string(), "172.18.0.2");
+    assert_eq!(web.link.as_ref().unwrap().addresses[0].ip().to_string(), "172.18.0.2");
     let _server = serve_word(&web.sandbox_key, 80, "hello");
     drop(network);
     run("ip link del br-test; ip route del 172.17.5.0/24 dev lo");
@@ -215,7 +220,7 @@ fn datagrams_follow_a_port_to_its_next_container() {
     network.detach(&first).unwrap();
     drop(server);
     let taken = attach(&network, &[]);
-    assert_eq!(taken.link.as_ref().unwrap().address.to_string(), "172.17.0.2");
+    assert_eq!(taken.link.as_ref().unwrap().addresses[0].ip().to_string(), "172.17.0.2");
     let second = attach(&network, &[port]);
     let _server = serve_echo(&second.sandbox_key, 53);
     wait_until(|| exchange("second"));
@@ -245,7 +250,7 @@ fn two_daemons_share_a_machine_but_no_network() {
     let Some(machine) = Machine::new() else { return };
     let first = Network::open(machine.config(), &[]).unwrap();
     let mut config = machine.config();
-    config.bridge = DefaultBridge::Owned { name: "br-second".to_owned(), bip: None };
+    config.bridge = DefaultBridge::Owned { name: "br-second".to_owned() };
     config.exec_root = machine.root.path().join("exec2");
     config.data_root = machine.root.path().join("data2");
     let second = Network::open(config, &[]).unwrap();
@@ -304,7 +309,7 @@ fn an_existing_bridge_is_used_as_it_is() {
     run("ip link add lan0 type bridge && ip addr add 192.168.5.1/24 dev lan0");
     let network = Network::open(config, &[]).unwrap();
     let record = attach(&network, &[]);
-    assert_eq!(record.link.as_ref().unwrap().address.to_string(), "192.168.5.2");
+    assert_eq!(record.link.as_ref().unwrap().addresses[0].ip().to_string(), "192.168.5.2");
     in_namespace(&record.sandbox_key, &format!("busybox ping -c 1 -W 2 {OUTSIDE}"));
     let info = network.network("bridge").unwrap();
     assert_eq!(info.options["com.docker.network.bridge.name"], "lan0");
@@ -334,7 +339,7 @@ fn docker0_is_taken_unless_it_is_another_s() {
     let data_root = machine.config().data_root;
     assert_eq!(default_bridge_name(&data_root), "docker0");
     let mut config = machine.config();
-    config.bridge = DefaultBridge::Owned { name: "docker0".to_owned(), bip: None };
+    config.bridge = DefaultBridge::Owned { name: "docker0".to_owned() };
     let network = Network::open(config, &[]).unwrap();
     assert_eq!(default_bridge_name(std::path::Path::new("/another")), "gantry0");
     let record = attach(&network, &[]);

@@ -15,11 +15,17 @@ use super::{remap, sockets};
 /// For settings that contradict each other.
 pub(super) fn engine_config(options: &Options) -> anyhow::Result<EngineConfig> {
     let network = NetworkConfig {
-        mtu: options.mtu,
-        ip_forward: options.ip_forward,
-        iptables: options.iptables,
-        icc: options.icc,
-        default_bind_ip: options.bind_ip,
+        default: options.network.addresses.clone(),
+        mtu: options.network.mtu,
+        ip_forward: options.network.ip_forward,
+        iptables: options.network.iptables,
+        ip6tables: options.network.ip6tables,
+        masquerade: options.network.masquerade,
+        userland_proxy: options.network.userland_proxy,
+        allow_direct_routing: options.network.allow_direct_routing,
+        accept_mark: options.network.accept_mark,
+        icc: options.network.icc,
+        default_bind_ip: options.network.bind_ip,
         address_pools: options.address_pools.clone(),
         default_options: options.default_network_options.clone(),
         ..NetworkConfig::new(&options.data_root, &options.exec_root, bridge(options)?)
@@ -54,7 +60,7 @@ pub(super) fn check_log(options: &Options) -> anyhow::Result<()> {
 /// # Errors
 /// For settings that contradict each other.
 pub(super) fn bridge(options: &Options) -> anyhow::Result<DefaultBridge> {
-    if options.bip.is_some() && options.bridge.is_some() {
+    if options.network.addresses.bip.is_some() && options.bridge.is_some() {
         bail!("you specified -b & --bip, mutually exclusive options. Please specify only one");
     }
     match (&options.bridge, &options.bridge_name) {
@@ -63,7 +69,7 @@ pub(super) fn bridge(options: &Options) -> anyhow::Result<DefaultBridge> {
         (Some(_), Some(_)) => bail!("conflicting options: --bridge and --bridge-name"),
         (None, name) => {
             let name = name.clone().unwrap_or_else(|| network::default_bridge_name(&options.data_root));
-            Ok(DefaultBridge::Owned { name, bip: options.bip })
+            Ok(DefaultBridge::Owned { name })
         }
     }
 }

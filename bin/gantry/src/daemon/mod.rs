@@ -6,6 +6,7 @@
 //! starts and stops a daemon from there.
 
 mod background;
+mod bridge_options;
 mod build;
 mod descriptors;
 mod file;

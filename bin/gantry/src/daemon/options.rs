@@ -1,17 +1,16 @@
 //! All settings of a daemon, parsed from flags and `daemon.json`; nothing is touched yet.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use cli::Environment;
 use cli::flags::Matches;
 use engine::{ContainerDefaults, LiveConfig, Proxies};
-use ipnet::Ipv4Net;
 use network::AddressPool;
 use store::DriverChoice;
 
 use super::Called;
+use super::bridge_options::{self, BridgeOptions};
 use super::file::{self, FileSettings};
 use super::merged::{self, Merged};
 use super::remap::{self, RemapChoice};
@@ -31,23 +30,17 @@ pub(super) struct Options {
     pub tls: Option<TlsFiles>,
     /// The default bridge to own; `None` lets the daemon choose.
     pub bridge_name: Option<String>,
-    /// Address of the default bridge.
-    pub bip: Option<Ipv4Net>,
     /// An existing bridge, or `none`.
     pub bridge: Option<String>,
     pub pidfile: PathBuf,
     pub log_level: String,
     pub log_json: bool,
     pub driver: DriverChoice,
-    pub mtu: Option<u32>,
-    pub bind_ip: Ipv4Addr,
+    pub network: BridgeOptions,
     pub userns_remap: Option<RemapChoice>,
     pub log_driver: String,
     pub log_options: BTreeMap<String, String>,
     pub init: bool,
-    pub icc: bool,
-    pub iptables: bool,
-    pub ip_forward: bool,
     pub experimental: bool,
     pub generic_resources: Vec<String>,
     pub cdi_spec_dirs: Vec<PathBuf>,
@@ -128,24 +121,17 @@ impl Options {
             group: merged.text("group").map(str::to_owned),
             tls: tls(merged, &source.environment)?,
             bridge_name: device("bridge-name")?,
-            bip: merged.parsed("bip", |text| text.parse().map_err(|_| format!("invalid CIDR address: {text}")))?,
             bridge: device("bridge")?,
             pidfile: merged.path("pidfile", &pidfile)?,
             exec_root,
             log_level: log_level(merged)?,
             log_json: log_json(merged)?,
             driver: merged.parsed("storage-driver", values::driver)?.unwrap_or(DriverChoice::Auto),
-            mtu: merged
-                .parsed("mtu", |text| text.parse().map_err(|_| format!("invalid MTU: {text}")))?
-                .filter(|mtu| *mtu > 0),
-            bind_ip: merged.parsed("ip", ipv4)?.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            network: bridge_options::read(merged)?,
             userns_remap: merged.parsed("userns-remap", remap::parse)?,
             log_driver: merged.text("log-driver").unwrap_or("json-file").to_owned(),
             log_options: merged.all("log-opts", values::pair)?.into_iter().collect(),
             init: merged.switch("init", false),
-            icc: merged.switch("icc", true),
-            iptables: merged.switch("iptables", true),
-            ip_forward: merged.switch("ip-forward", true),
             experimental: merged.switch("experimental", false),
             generic_resources: merged.all("node-generic-resources", values::generic_resource)?,
             cdi_spec_dirs: cdi_spec_dirs(merged),
@@ -175,10 +161,6 @@ fn log_json(merged: &Merged) -> anyhow::Result<bool> {
         Some("json") => Ok(true),
         Some(other) => Err(merged.invalid("log-format", &format!("invalid log format: {other}"))),
     }
-}
-
-fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
-    text.parse().map_err(|_| format!("{text} is not an ip address"))
 }
 
 fn score(text: &str) -> Result<i32, String> {
@@ -330,8 +312,8 @@ mod tests {
         let options = options(&arguments, "{}").expect("valid");
         assert_eq!(options.data_root, Path::new("/d"));
         assert_eq!(options.hosts, [Host::Unix("/s".into())]);
-        assert_eq!(options.bip.map(|bip| bip.to_string()).as_deref(), Some("10.9.0.1/24"));
-        assert_eq!((options.icc, options.live.debug, options.bridge.as_deref()), (false, true, Some("br0")));
+        assert_eq!(options.network.addresses.bip.map(|bip| bip.to_string()).as_deref(), Some("10.9.0.1/24"));
+        assert_eq!((options.network.icc, options.live.debug, options.bridge.as_deref()), (false, true, Some("br0")));
     }
 
     #[test]

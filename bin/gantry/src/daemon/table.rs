@@ -11,10 +11,8 @@ use super::values;
 use Fate::{Honoured, Noted, Only};
 use Shape::{Map, Raw, Size};
 
-const NO_IPV6: &str = "the default bridge has no IPv6 yet";
 const NO_SWARM: &str = "this engine is no member of a swarm";
 const ONE_PROCESS: &str = "there is no containerd: the engine runs containers itself";
-const LATER: &str = "the default bridge has no such setting yet";
 
 /// All of them, by flag name.
 pub(super) static SETTINGS: &[Setting] = &[
@@ -25,11 +23,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Register an additional OCI compatible runtime",
         Only(&["map[]"], "containers are run by gantry-runtime alone"),
     ),
-    switch(
-        "allow-direct-routing",
-        "Allow remote access to published ports on container IP addresses",
-        Only(&["false"], LATER),
-    ),
+    switch("allow-direct-routing", "Allow remote access to published ports on container IP addresses", Honoured),
     list(
         "allow-nondistributable-artifacts",
         "allow-nondistributable-artifacts",
@@ -51,17 +45,12 @@ pub(super) static SETTINGS: &[Setting] = &[
         Only(&[], "plugins are not supported, and without its plugin the API would be open"),
     ),
     text("bip", "string", "IPv4 address for the default bridge", Honoured),
-    text("bip6", "string", "IPv6 address for the default bridge", Only(&[""], NO_IPV6)),
+    text("bip6", "string", "IPv6 address for the default bridge", Honoured),
     with(
         text("bridge", "string", "", Honoured),
         Flag::value("bridge", "string", "Attach containers to a network bridge").short('b'),
     ),
-    text(
-        "bridge-accept-fwmark",
-        "string",
-        "In bridge networks, accept packets with this firewall mark/mask",
-        Only(&[""], LATER),
-    ),
+    text("bridge-accept-fwmark", "string", "In bridge networks, accept packets with this firewall mark/mask", Honoured),
     flag_only(Flag::value(
         "bridge-name",
         "string",
@@ -112,13 +101,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Default mode for containers cgroup namespace (\"host\" | \"private\")",
         Honoured,
     ),
-    text("default-gateway", "ip", "Default gateway IPv4 address for the default bridge network", Only(&[""], LATER)),
-    text(
-        "default-gateway-v6",
-        "ip",
-        "Default gateway IPv6 address for the default bridge network",
-        Only(&[""], NO_IPV6),
-    ),
+    text("default-gateway", "ip", "Default gateway IPv4 address for the default bridge network", Honoured),
+    text("default-gateway-v6", "ip", "Default gateway IPv6 address for the default bridge network", Honoured),
     with(
         text("default-ipc-mode", "string", "", Honoured),
         Flag::value("default-ipc-mode", "string", "Default mode for containers ipc (\"shareable\" | \"private\")")
@@ -149,8 +133,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         Honoured,
     ),
     switch("experimental", "Enable experimental features", Honoured),
-    text("fixed-cidr", "string", "IPv4 subnet for the default bridge network", Only(&[""], LATER)),
-    text("fixed-cidr-v6", "string", "IPv6 subnet for the default bridge network", Only(&[""], NO_IPV6)),
+    text("fixed-cidr", "string", "IPv4 subnet for the default bridge network", Honoured),
+    text("fixed-cidr-v6", "string", "IPv6 subnet for the default bridge network", Honoured),
     with(
         text("group", "string", "", Honoured),
         Flag::value("group", "string", "Group for the unix socket").short('G').default("\"docker\""),
@@ -194,18 +178,18 @@ pub(super) static SETTINGS: &[Setting] = &[
         Noted("the policy of the FORWARD chain is never touched"),
     ),
     with(
-        switch("ip-masq", "", Only(&["true"], "containers reach the outside through the host's address only")),
+        switch("ip-masq", "", Honoured),
         Flag::switch("ip-masq", "Enable IP masquerading for the default bridge network").default("true"),
     ),
     with(
-        switch("ip6tables", "", Noted(NO_IPV6)),
+        switch("ip6tables", "", Honoured),
         Flag::switch("ip6tables", "Enable addition of ip6tables rules").default("true"),
     ),
     with(
         switch("iptables", "", Honoured),
         Flag::switch("iptables", "Enable addition of firewall rules").default("true"),
     ),
-    switch("ipv6", "Enable IPv6 networking for the default bridge network", Only(&["false"], NO_IPV6)),
+    switch("ipv6", "Enable IPv6 networking for the default bridge network", Honoured),
     list("label", "labels", "list", "Set key=value labels to the daemon", Honoured),
     with(
         switch("live-restore", "", Honoured),
@@ -291,14 +275,14 @@ pub(super) static SETTINGS: &[Setting] = &[
     text("tlskey", "string", "Path to TLS key file (default ~/.docker/key.pem)", Honoured),
     switch("tlsverify", "Use TLS and verify the remote", Honoured),
     with(
-        switch("userland-proxy", "", Noted("published ports need no proxy process")),
+        switch("userland-proxy", "", Honoured),
         Flag::switch("userland-proxy", "Use userland proxy for loopback traffic").default("true"),
     ),
     text(
         "userland-proxy-path",
         "string",
         "Path to the userland proxy binary",
-        Noted("published ports need no proxy process"),
+        Noted("the daemon itself carries what the kernel does not"),
     ),
     text("userns-remap", "string", "User/Group setting for user namespaces", Honoured),
     flag_only(Flag::switch("validate", "Validate daemon configuration and exit")),

@@ -294,8 +294,9 @@ pub(super) fn address_pools(json: &Json) -> Result<Vec<AddressPool>, String> {
 }
 
 fn checked_pool(base: &str, size: u8) -> Result<AddressPool, String> {
-    let base: ipnet::Ipv4Net = base.parse().map_err(|_| format!("invalid base pool {base:?}: invalid CIDR address"))?;
-    if size < base.prefix_len() || size > 30 {
+    let base: ipnet::IpNet = base.parse().map_err(|_| format!("invalid base pool {base:?}: invalid CIDR address"))?;
+    let smallest = if base.max_prefix_len() == 32 { 30 } else { 126 };
+    if size < base.prefix_len() || size > smallest {
         return Err(format!("invalid pools size: {size}"));
     }
     Ok(AddressPool { base: base.trunc(), size })

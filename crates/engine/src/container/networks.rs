@@ -151,7 +151,9 @@ fn take_back(
         engine.resolvers.close(&container.spec.id);
     }
     if let Some(link) = &endpoint.link {
-        log(name_files::remove_address(&engine.paths.hosts(&container.spec.id), link.address.into()));
+        for address in link.ips() {
+            log(name_files::remove_address(&engine.paths.hosts(&container.spec.id), address));
+        }
     }
 }
 
@@ -171,8 +173,7 @@ fn unplug(
     let id = &container.spec.id;
     if let Some(link) = &endpoint.link {
         let path = engine.paths.hosts(id);
-        let addresses = [Some(link.address.into()), link.ipv6.map(|ipv6| ipv6.address.into())];
-        addresses.into_iter().flatten().try_for_each(|address| name_files::remove_address(&path, address))?;
+        link.ips().try_for_each(|address| name_files::remove_address(&path, address))?;
     }
     if endpoints.is_empty() {
         // The namespace lives on with its processes; who connects it again finds it there.
@@ -238,8 +239,7 @@ fn write_names(
     if let Some(link) = &endpoint.link {
         let path = engine.paths.hosts(&spec.id);
         let names = start::own_names(&spec);
-        let addresses = [Some(link.address.into()), link.ipv6.map(|ipv6| ipv6.address.into())];
-        addresses.into_iter().flatten().try_for_each(|address| name_files::add_address(&path, address, &names))?;
+        link.ips().try_for_each(|address| name_files::add_address(&path, address, &names))?;
     }
     refresh_resolv_conf(engine, container, endpoints)
 }

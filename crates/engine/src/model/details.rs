@@ -69,8 +69,8 @@ pub struct EndpointSettings {
     pub gateway: String,
     /// MAC address; empty while not running.
     pub mac: String,
-    /// IPv6 address, prefix length and gateway; `None` while not running, and without IPv6.
-    pub ipv6: Option<(std::net::Ipv6Addr, u8, std::net::Ipv6Addr)>,
+    /// The IPv6 side; `None` while not running, and without IPv6.
+    pub ipv6: Option<network::LinkAddress>,
     /// As asked for.
     pub request: EndpointRequest,
     /// Aliases on that network.

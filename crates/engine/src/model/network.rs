@@ -1,3 +1,3 @@
 //! Networks as their room describes them, for the server.
 
-pub use ::network::{Driver, IpamPool, NetworkInfo, NetworkRequest};
+pub use ::network::{Driver, IpamPool, LinkRecord, NetworkInfo, NetworkRequest};

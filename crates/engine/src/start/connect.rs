@@ -1,5 +1,6 @@
 //! The network of a container that starts: a namespace made and pinned, or one to join.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -168,8 +169,7 @@ pub(crate) fn attach_request(container: &Container, network: &str, request: &End
         network: network.to_owned(),
         // Both were checked when they were asked for.
         mac: request.mac.parse().ok(),
-        address: request.ipv4,
-        ipv6: request.ipv6,
+        addresses: [request.ipv4.map(IpAddr::V4), request.ipv6.map(IpAddr::V6)].into_iter().flatten().collect(),
         link_local: request.link_local.clone(),
         device: request.driver_opts.get(crate::networks::DEVICE_NAME).cloned(),
         names: attachments::names(spec, &name, request),

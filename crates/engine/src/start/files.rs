@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use network::{HostsFile, ResolvConf, hostname_file};
+use network::{HostsFile, LinkRecord, ResolvConf, hostname_file};
 
 use super::connect::{Connection, NetworkNamespace};
 use crate::engine::Engine;
@@ -121,11 +121,9 @@ fn hosts_text(
         }
         return Ok(text);
     }
-    extra.extend(linked.iter().map(|linked| (linked.names(), IpAddr::V4(linked.link.address))));
+    extra.extend(linked.iter().flat_map(|linked| linked.link.ips().map(|address| (linked.names(), address))));
     let links = connection.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
-    let addresses = links.flat_map(|link| {
-        [Some(IpAddr::V4(link.address)), link.ipv6.map(|ipv6| ipv6.address.into())].into_iter().flatten()
-    });
+    let addresses = links.flat_map(LinkRecord::ips);
     let file = HostsFile {
         hostname: spec.config.hostname.clone(),
         domainname: spec.config.domainname.clone(),
@@ -148,7 +146,7 @@ fn extra_hosts(engine: &Engine, spec: &ContainerSpec) -> Vec<(String, IpAddr)> {
         let address = match address {
             "host-gateway" => match engine.config.container.host_gateway.first() {
                 Some(address) => *address,
-                None => IpAddr::V4(engine.network.default_bridge_gateway()?),
+                None => engine.network.default_bridge_gateway()?,
             },
             text => text.trim_matches(['[', ']']).parse().ok()?,
         };

@@ -56,7 +56,7 @@ impl Machine {
     }
 
     pub fn config(&self) -> NetworkConfig {
-        let bridge = DefaultBridge::Owned { name: "br-test".to_owned(), bip: None };
+        let bridge = DefaultBridge::Owned { name: "br-test".to_owned() };
         NetworkConfig::new(&self.root.path().join("data"), &self.root.path().join("exec"), bridge)
     }
 
@@ -118,8 +118,7 @@ pub fn request(ports: &[PortRequest]) -> AttachRequest {
         container_name: "web".to_owned(),
         network: "bridge".to_owned(),
         mac: None,
-        address: None,
-        ipv6: None,
+        addresses: vec![],
         link_local: vec![],
         device: None,
         names: vec![],

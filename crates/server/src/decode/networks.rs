@@ -35,9 +35,6 @@ pub fn network(wire: CreateRequest, version: ApiVersion) -> Result<NetworkReques
         let text = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
         return Err(Failure::new(ErrorKind::Unavailable, text));
     }
-    if wire.enable_ipv4 == Some(false) {
-        return Err(Failure::unsupported("a network without IPv4 (--ipv4=false)"));
-    }
     let ipam = wire.ipam.unwrap_or_default();
     // An empty entry is how some clients say that they want nothing in particular.
     let configured = ipam.config.unwrap_or_default().into_iter().filter(|pool| *pool != IpamConfig::default());
@@ -47,7 +44,8 @@ pub fn network(wire: CreateRequest, version: ApiVersion) -> Result<NetworkReques
         driver: wire.driver,
         internal: wire.internal,
         attachable: wire.attachable,
-        ipv6: wire.enable_ipv6.unwrap_or_default(),
+        ipv4: wire.enable_ipv4,
+        ipv6: wire.enable_ipv6,
         ipam_driver: ipam.driver,
         ipam_options: ipam.options,
         pools: configured.map(pool).collect::<Result<_, _>>()?,
@@ -95,7 +93,7 @@ mod tests {
             r#"{"Name":"n","EnableIPv6":true,"IPAM":{"Config":[{"Subnet":"10.1.0.0/16","IPRange":"10.1.5.0/24","Gateway":"10.1.5.254","AuxiliaryAddresses":{"a":"10.1.1.5"}},{}]}}"#,
         )
         .expect("valid");
-        assert!(request.ipv6 && request.unique && request.pools.len() == 1);
+        assert!(request.ipv6 == Some(true) && request.unique && request.pools.len() == 1);
         assert_eq!(request.pools[0].gateway, Some([10, 1, 5, 254].into()));
         for (body, status, part) in [
             (r#"{"Name":"n","Ingress":true}"#, 403, "Ingress"),

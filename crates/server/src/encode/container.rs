@@ -189,9 +189,9 @@ pub(super) fn endpoint(settings: &model::EndpointSettings, version: ApiVersion) 
         gateway: settings.gateway.clone(),
         ip_address: settings.ip.clone(),
         ip_prefix_len: i64::from(settings.prefix_len),
-        ipv6_gateway: ipv6.map(|(_, _, gateway)| gateway.to_string()).unwrap_or_default(),
-        global_ipv6_address: ipv6.map(|(address, ..)| address.to_string()).unwrap_or_default(),
-        global_ipv6_prefix_len: ipv6.map_or(0, |(_, prefix, _)| i64::from(prefix)),
+        ipv6_gateway: ipv6.and_then(|own| own.gateway).map(|gateway| gateway.to_string()).unwrap_or_default(),
+        global_ipv6_address: ipv6.map(|own| own.ip().to_string()).unwrap_or_default(),
+        global_ipv6_prefix_len: ipv6.map_or(0, |own| i64::from(own.address.prefix_len())),
         dns_names: or_null(dns_names),
     }
 }

@@ -3,7 +3,7 @@
 use api::ApiVersion;
 use api::network::{ConfigReference, EndpointResource, Ipam, IpamConfig, Network};
 use engine::NetworkMember;
-use engine::model::network::{IpamPool, NetworkInfo};
+use engine::model::network::{IpamPool, LinkRecord, NetworkInfo};
 
 /// Encodes a network with the containers on it.
 #[must_use]
@@ -20,11 +20,8 @@ pub fn network(network: &NetworkInfo, members: &[NetworkMember], version: ApiVer
             name: member.name.clone(),
             endpoint_id: member.endpoint.to_string(),
             mac_address: link.map(|link| link.mac.to_string()).unwrap_or_default(),
-            ipv4_address: link.map(|link| format!("{}/{}", link.address, link.prefix)).unwrap_or_default(),
-            ipv6_address: link
-                .and_then(|link| link.ipv6)
-                .map(|ipv6| format!("{}/{}", ipv6.address, ipv6.prefix))
-                .unwrap_or_default(),
+            ipv4_address: link.and_then(LinkRecord::ipv4).map(|own| own.address.to_string()).unwrap_or_default(),
+            ipv6_address: link.and_then(LinkRecord::ipv6).map(|own| own.address.to_string()).unwrap_or_default(),
         };
         (member.container.to_string(), resource)
     };
@@ -34,7 +31,7 @@ pub fn network(network: &NetworkInfo, members: &[NetworkMember], version: ApiVer
         created: network.created.clone(),
         scope: "local".to_owned(),
         driver: network.driver.as_str().to_owned(),
-        enable_ipv4: (version >= ApiVersion(48)).then_some(true),
+        enable_ipv4: (version >= ApiVersion(48)).then_some(network.ipv4),
         enable_ipv6: network.ipv6,
         ipam: Ipam {
             driver: "default".to_owned(),

@@ -359,6 +359,7 @@ fn networks_and_volumes_are_dockers() {
         config_only: false,
         config_from: String::new(),
         predefined: false,
+        ipv4: true,
         ipv6: false,
         internal: false,
         attachable: false,

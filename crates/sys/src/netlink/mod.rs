@@ -11,7 +11,8 @@ mod route;
 mod socket;
 
 pub use address::Address;
+pub(crate) use address::ip_address;
 pub use link::{Link, VethPair};
 pub use message::{Attribute, Message, attributes};
-pub use route::{Configuration, Route, RouteSocket};
+pub use route::{Route, RouteSocket};
 pub use socket::{Protocol, Reply, Socket};

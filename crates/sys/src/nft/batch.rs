@@ -33,6 +33,9 @@ pub struct Batch<'a> {
     maps: u32,
 }
 
+/// The first key of an interval, and the first one behind it.
+pub type Interval = (Vec<u8>, Vec<u8>);
+
 /// Where a chain sits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hook {
@@ -78,15 +81,9 @@ pub enum ChainKind {
 }
 
 impl<'a> Batch<'a> {
-    /// An empty batch for an IPv4 table.
-    #[must_use]
-    pub fn new(table: &'a str) -> Self {
-        Self::of(Family::Ipv4, table)
-    }
-
     /// An empty batch for a table.
     #[must_use]
-    pub fn of(family: Family, table: &'a str) -> Self {
+    pub fn new(family: Family, table: &'a str) -> Self {
         // nfgenmsg of the batch frame: family unspecified, resource id = the subsystem.
         let mut begin = Message::new(libc::NFNL_MSG_BATCH_BEGIN as u16, 0);
         begin.raw(&[0, 0, 0, libc::NFNL_SUBSYS_NFTABLES as u8]);
@@ -157,11 +154,13 @@ impl<'a> Batch<'a> {
 
     /// Makes a map. `key_type` and `value_type` are nft's type numbers (six bits for each part of a concatenation);
     /// they only tell the `nft` program how to print. Lengths are in bytes, each part padded to four.
-    pub fn add_map(&mut self, name: &str, key: (u32, u32), value: (u32, u32)) -> &mut Self {
+    /// One of intervals is filled by [`Self::add_mapped_intervals`] only.
+    pub fn add_map(&mut self, name: &str, key: (u32, u32), value: (u32, u32), intervals: bool) -> &mut Self {
         self.maps += 1;
         let id = self.maps;
+        let flags = libc::NFT_SET_MAP as u32 | if intervals { libc::NFT_SET_INTERVAL as u32 } else { 0 };
         self.push(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE, |message, table| {
-            message.text(1, table).text(2, name).be32(3, libc::NFT_SET_MAP as u32);
+            message.text(1, table).text(2, name).be32(3, flags);
             message.be32(4, key.0).be32(5, key.1).be32(6, value.0).be32(7, value.1).be32(10, id);
         })
     }
@@ -185,13 +184,19 @@ impl<'a> Batch<'a> {
     }
 
     /// Adds intervals to a set: the first key, and the first one behind it.
-    pub fn add_intervals(&mut self, set: &str, intervals: &[(Vec<u8>, Vec<u8>)]) -> &mut Self {
-        self.intervals(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, set, intervals)
+    pub fn add_intervals(&mut self, set: &str, intervals: &[Interval]) -> &mut Self {
+        self.intervals(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, set, intervals.iter().map(|one| (one, None)))
+    }
+
+    /// Adds intervals to a map, each with its value.
+    pub fn add_mapped_intervals(&mut self, map: &str, intervals: &[(Interval, Vec<u8>)]) -> &mut Self {
+        let pairs = intervals.iter().map(|(one, value)| (one, Some(value)));
+        self.intervals(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, map, pairs)
     }
 
     /// Deletes intervals as they were added; one that is absent fails the whole batch with `ENOENT`.
-    pub fn delete_intervals(&mut self, set: &str, intervals: &[(Vec<u8>, Vec<u8>)]) -> &mut Self {
-        self.intervals(libc::NFT_MSG_DELSETELEM, 0, set, intervals)
+    pub fn delete_intervals(&mut self, set: &str, intervals: &[Interval]) -> &mut Self {
+        self.intervals(libc::NFT_MSG_DELSETELEM, 0, set, intervals.iter().map(|one| (one, None)))
     }
 
     /// Deletes a rule by the handle the kernel gave it.
@@ -297,16 +302,29 @@ impl<'a> Batch<'a> {
         });
     }
 
-    fn intervals(&mut self, kind: i32, flags: i32, set: &str, intervals: &[(Vec<u8>, Vec<u8>)]) -> &mut Self {
-        for chunk in intervals.chunks(ELEMENTS_PER_MESSAGE / 2) {
+    fn intervals<'e>(
+        &mut self,
+        kind: i32,
+        flags: i32,
+        set: &str,
+        intervals: impl Iterator<Item = (&'e Interval, Option<&'e Vec<u8>>)>,
+    ) -> &mut Self {
+        let ends = intervals.flat_map(|((first, behind), value)| [(first, value, false), (behind, None, true)]);
+        let ends: Vec<_> = ends.collect();
+        for chunk in ends.chunks(ELEMENTS_PER_MESSAGE) {
             self.push(kind, flags, |message, table| {
                 message.text(1, table).text(2, set).nest(ELEMENTS, |list| {
-                    for (key, end) in chunk.iter().flat_map(|(first, behind)| [(first, false), (behind, true)]) {
+                    for (key, value, end) in chunk {
                         list.nest(ELEMENT, |element| {
                             element.nest(ELEMENT_KEY, |data| {
                                 data.bytes(DATA_VALUE, key);
                             });
-                            if end {
+                            if let Some(value) = value {
+                                element.nest(ELEMENT_DATA, |data| {
+                                    data.bytes(DATA_VALUE, value);
+                                });
+                            }
+                            if *end {
                                 element.be32(ELEMENT_FLAGS, INTERVAL_END);
                             }
                         });

@@ -130,7 +130,7 @@ mod tests {
     use crate::nft::{ChainKind, Expression, Hook, Verdict};
 
     fn batch(rules: usize, keys: &[u8]) -> Content {
-        let mut batch = Batch::of(Family::Inet, "t");
+        let mut batch = Batch::new(Family::Inet, "t");
         batch.add_table().add_chain("c", ChainKind::Filter, Hook::Forward, 0).add_set("s", (0, 1), false);
         for _ in 0..rules {
             batch.add_rule("c", &[Expression::Verdict(Verdict::Drop)]);

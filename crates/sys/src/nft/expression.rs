@@ -1,5 +1,6 @@
 //! The expressions that rules are made of.
 
+use super::family::Family;
 use crate::netlink::Message;
 
 const EXPRESSION_NAME: u16 = 1;
@@ -22,6 +23,10 @@ pub enum Field {
     SourceAddress(u32),
     /// IPv4 destination address, the first so many bytes.
     DestinationAddress(u32),
+    /// IPv6 source address.
+    SourceAddress6,
+    /// IPv6 destination address.
+    DestinationAddress6,
     /// Destination port of the transport header.
     DestinationPort,
 }
@@ -33,8 +38,12 @@ pub enum Key {
     InputDevice,
     /// Name of the outgoing device, 16 bytes.
     OutputDevice,
+    /// `NFPROTO_*` of the network header, one byte: in a table of both families.
+    NetworkProtocol,
     /// Transport protocol, one byte.
     TransportProtocol,
+    /// The mark that some program gave it, four bytes.
+    Mark,
     /// Connection tracking: state bits.
     ConnectionState,
     /// Connection tracking: status bits.
@@ -94,10 +103,19 @@ pub enum Expression {
     Value(Register, Vec<u8>),
     /// Rewrites the destination.
     DestinationNat {
+        /// Of the address.
+        family: Family,
         /// Register with the address.
         address: Register,
         /// Register with the port.
         port: Register,
+    },
+    /// Rewrites the source.
+    SourceNat {
+        /// Of the address.
+        family: Family,
+        /// Register with the address.
+        address: Register,
     },
     /// Rewrites the source to that of the outgoing device.
     Masquerade,
@@ -148,7 +166,7 @@ impl Expression {
             Self::Mask(..) => "bitwise",
             Self::Compare(..) => "cmp",
             Self::Lookup { .. } | Self::Member { .. } => "lookup",
-            Self::DestinationNat { .. } => "nat",
+            Self::DestinationNat { .. } | Self::SourceNat { .. } => "nat",
             Self::Masquerade => "masq",
             Self::Counter => "counter",
             Self::Value(..) | Self::Verdict(_) | Self::Jump(_) => "immediate",
@@ -191,10 +209,14 @@ impl Expression {
                     value.bytes(DATA_VALUE, bytes);
                 });
             }
-            Self::DestinationNat { address, port } => {
+            Self::DestinationNat { family, address, port } => {
                 const NAT_DESTINATION: u32 = 1;
-                data.be32(1, NAT_DESTINATION).be32(2, libc::AF_INET as u32);
+                data.be32(1, NAT_DESTINATION).be32(2, family.number().into());
                 data.be32(3, address.number()).be32(5, port.number());
+            }
+            Self::SourceNat { family, address } => {
+                const NAT_SOURCE: u32 = 0;
+                data.be32(1, NAT_SOURCE).be32(2, family.number().into()).be32(3, address.number());
             }
             Self::Masquerade | Self::Counter => {}
             Self::Verdict(verdict) => {
@@ -224,6 +246,8 @@ impl Field {
         match self {
             Self::SourceAddress(length) => (1, 12, length),
             Self::DestinationAddress(length) => (1, 16, length),
+            Self::SourceAddress6 => (1, 8, 16),
+            Self::DestinationAddress6 => (1, 24, 16),
             Self::DestinationPort => (2, 2, 2),
         }
     }
@@ -244,6 +268,8 @@ fn encode_load(key: Key, register: Register, data: &mut Message) {
     match key {
         Key::InputDevice => data.be32(2, libc::NFT_META_IIFNAME as u32).be32(1, number),
         Key::OutputDevice => data.be32(2, libc::NFT_META_OIFNAME as u32).be32(1, number),
+        Key::NetworkProtocol => data.be32(2, libc::NFT_META_NFPROTO as u32).be32(1, number),
+        Key::Mark => data.be32(2, libc::NFT_META_MARK as u32).be32(1, number),
         Key::TransportProtocol => data.be32(2, libc::NFT_META_L4PROTO as u32).be32(1, number),
         Key::ConnectionState => data.be32(2, libc::NFT_CT_STATE as u32).be32(1, number),
         Key::ConnectionStatus => data.be32(2, libc::NFT_CT_STATUS as u32).be32(1, number),

@@ -12,7 +12,7 @@ mod ruleset;
 mod socket;
 pub mod user_data;
 
-pub use batch::{Batch, ChainKind, Hook, Place, RawRule};
+pub use batch::{Batch, ChainKind, Hook, Interval, Place, RawRule};
 pub use content::Content;
 pub use decode::{Outcome, Source, Step, steps, verdict};
 pub use events::{Heard, NftEvent, NftEvents, NftObject};

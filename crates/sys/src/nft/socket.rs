@@ -3,6 +3,7 @@
 use std::io;
 
 use super::batch::{Batch, RULE_HANDLE, RULE_USER_DATA, SUBSYSTEM};
+use super::family::Family;
 use super::user_data;
 use crate::netlink::{Message, Protocol, Reply, Socket, attributes};
 
@@ -69,7 +70,7 @@ impl NftSocket {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             listed => listed?,
         }
-        let mut batch = Batch::new(table);
+        let mut batch = Batch::new(Family::Ipv4, table);
         for handle in &handles {
             batch.delete_rule(chain, *handle);
         }
