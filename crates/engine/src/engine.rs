@@ -155,6 +155,7 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
     let found = recover::observe(&paths)?;
     let endpoints: Vec<EndpointRecord> = found.iter().flat_map(recover::Found::live_endpoints).collect();
     let network = Arc::new(Network::open(config.network.clone(), &endpoints)?);
+    network.watch()?;
     let engine = Engine {
         paths,
         store,

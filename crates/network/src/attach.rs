@@ -90,6 +90,7 @@ impl Network {
         let closed = self.close_firewall(&record.endpoint_id, &published);
         let parted = part(self);
         lock(&self.state).give_back(&record.endpoint_id, link);
+        self.guard.changed();
         self.reaper.forget_flows(&published, true);
         closed.and(parted)
     }
@@ -138,6 +139,7 @@ impl Network {
     pub(crate) fn change_table(&self, change: impl FnOnce(&mut Firewall) -> Result<bool, Error>) -> Result<(), Error> {
         let Some(firewall) = &self.firewall else { return Ok(()) };
         let mut firewall = lock(firewall);
+        self.guard.changed();
         if change(&mut firewall)? {
             return Ok(());
         }

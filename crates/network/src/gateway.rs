@@ -42,6 +42,7 @@ impl Network {
             state.release_ports(&published);
             state.set_published(&record.endpoint_id, &[]);
         }
+        self.guard.changed();
         self.reaper.forget_flows(&published, true);
         closed.and(self.set_routes(record, false))
     }

@@ -18,6 +18,7 @@ mod files;
 mod firewall;
 mod forward_chain;
 mod gateway;
+mod guard;
 mod holder;
 mod info;
 mod mac;

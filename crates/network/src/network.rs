@@ -18,6 +18,7 @@ use crate::bridges::{Bridges, open_default, open_users};
 use crate::config::DefaultBridge;
 use crate::configuration::{self, Configuration};
 use crate::firewall::{Firewall, Policy};
+use crate::guard::Guard;
 use crate::observe::{Observed, ephemeral_ports};
 use crate::plan::host_device;
 use crate::pool::Pools;
@@ -49,6 +50,7 @@ pub struct Network {
     /// Namespaces that were made and not yet attached, with a socket inside.
     pub(crate) prepared: Mutex<HashMap<PathBuf, Prepared>>,
     pub(crate) reaper: Reaper,
+    pub(crate) guard: Guard,
     host: Sandbox,
     _claim: Option<Claim>,
 }
@@ -131,6 +133,7 @@ impl Network {
             zone: RwLock::new(zone),
             prepared: Mutex::default(),
             reaper,
+            guard: Guard::default(),
             host,
             _claim: claim,
         })

@@ -12,6 +12,8 @@ if [ -n "$pid" ] && [ -d "/proc/$pid" ]; then
   ids=$(timeout 10 docker ps -aq 2>/dev/null)
   # shellcheck disable=SC2086
   [ -n "$ids" ] && timeout 60 docker rm -fv $ids >/dev/null 2>&1
+  # Networks have bridges and rules of their own on the machine.
+  timeout 30 docker network prune -f >/dev/null 2>&1
   kill "$pid" 2>/dev/null
   for _ in $(seq 150); do [ -d "/proc/$pid" ] || break; grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null && break; sleep 0.1; done
 fi

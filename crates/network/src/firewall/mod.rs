@@ -24,6 +24,9 @@ use sets::{Elements, elements};
 
 pub(crate) use chains::{Policy, device};
 
+/// Which packets the table sees.
+pub(crate) const FAMILY: Family = Family::Inet;
+
 /// What the table has to know of a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BridgeRules {
@@ -40,9 +43,9 @@ pub(crate) struct BridgeRules {
 /// The table in the kernel.
 #[derive(Debug)]
 pub(crate) struct Firewall {
-    socket: NftSocket,
-    table: String,
-    policy: Policy,
+    pub(crate) socket: NftSocket,
+    pub(crate) table: String,
+    pub(crate) policy: Policy,
 }
 
 impl Firewall {
@@ -55,22 +58,14 @@ impl Firewall {
 
     /// Replaces the whole table in one transaction.
     pub(crate) fn render(&mut self, bridges: &[BridgeRules], published: &[Published]) -> Result<(), Error> {
-        let mut batch = Batch::new(Family::Inet, &self.table);
-        // Adding first makes the deletion valid when there was none.
-        batch.add_table().delete_table().add_table();
-        sets::add_all(&mut batch);
-        chains::add_all(&mut batch, self.policy);
-        for bridge in bridges {
-            add_bridge(&mut batch, bridge);
-        }
-        add_published(&mut batch, published, self.policy.direct);
-        let sent = self.socket.send(batch);
+        let table = self.table.clone();
+        let sent = self.socket.send(whole(&table, self.policy, bridges, published));
         self.name(sent)
     }
 
     /// Takes a bridge in. `false` as for [`Self::add`].
     pub(crate) fn add_bridge(&mut self, bridge: &BridgeRules) -> Result<bool, Error> {
-        let mut batch = Batch::new(Family::Inet, &self.table);
+        let mut batch = Batch::new(FAMILY, &self.table);
         add_bridge(&mut batch, bridge);
         let sent = self.socket.send(batch);
         self.found(sent)
@@ -78,7 +73,7 @@ impl Firewall {
 
     /// Forgets a bridge. `false` as for [`Self::add`].
     pub(crate) fn remove_bridge(&mut self, bridge: &BridgeRules) -> Result<bool, Error> {
-        let mut batch = Batch::new(Family::Inet, &self.table);
+        let mut batch = Batch::new(FAMILY, &self.table);
         let Elements { names, intervals, mapped } = elements(bridge);
         for (set, key) in names {
             batch.delete_elements(set, &[key]);
@@ -92,7 +87,7 @@ impl Firewall {
 
     /// Publishes ports. `false`: the table is not what it was, somebody flushed it; render it again.
     pub(crate) fn add(&mut self, published: &[Published]) -> Result<bool, Error> {
-        let mut batch = Batch::new(Family::Inet, &self.table);
+        let mut batch = Batch::new(FAMILY, &self.table);
         add_published(&mut batch, published, self.policy.direct);
         let sent = self.socket.send(batch);
         self.found(sent)
@@ -100,7 +95,7 @@ impl Firewall {
 
     /// Takes ports back. `false` as for [`Self::add`].
     pub(crate) fn remove(&mut self, published: &[Published]) -> Result<bool, Error> {
-        let mut batch = Batch::new(Family::Inet, &self.table);
+        let mut batch = Batch::new(FAMILY, &self.table);
         for (set, pairs, keys) in sets::ports(published, self.policy.direct) {
             let keys: Vec<_> = pairs.into_iter().map(|(key, _)| key).chain(keys).collect();
             batch.delete_elements(set, &keys);
@@ -116,9 +111,23 @@ impl Firewall {
         }
     }
 
-    fn name(&self, sent: io::Result<()>) -> Result<(), Error> {
+    pub(crate) fn name<T>(&self, sent: io::Result<T>) -> Result<T, Error> {
         sent.map_err(|source| Error::Firewall { table: self.table.clone(), source })
     }
+}
+
+/// The whole table, in place of the one that is there.
+pub(crate) fn whole<'a>(table: &'a str, policy: Policy, bridges: &[BridgeRules], published: &[Published]) -> Batch<'a> {
+    let mut batch = Batch::new(FAMILY, table);
+    // Adding first makes the deletion valid when there was none.
+    batch.add_table().delete_table().add_table();
+    sets::add_all(&mut batch);
+    chains::add_all(&mut batch, policy);
+    for bridge in bridges {
+        add_bridge(&mut batch, bridge);
+    }
+    add_published(&mut batch, published, policy.direct);
+    batch
 }
 
 fn add_bridge(batch: &mut Batch<'_>, bridge: &BridgeRules) {

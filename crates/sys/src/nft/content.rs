@@ -10,13 +10,16 @@ use super::ruleset::{Element, NFGENMSG, element};
 use super::socket::NftSocket;
 use crate::netlink::{Message, attributes};
 
+/// One element: key, value, and whether it ends an interval.
+pub type ContentElement = (Vec<u8>, Vec<u8>, bool);
+
 /// The content of one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// The rules of each chain, in their order.
     pub chains: BTreeMap<String, Vec<Vec<Step>>>,
-    /// The elements of each set and map: key, value, and whether it ends an interval.
-    pub sets: BTreeMap<String, BTreeSet<(Vec<u8>, Vec<u8>, bool)>>,
+    /// The elements of each set and map.
+    pub sets: BTreeMap<String, BTreeSet<ContentElement>>,
 }
 
 impl Content {
@@ -119,7 +122,7 @@ impl NftSocket {
     }
 }
 
-fn plain(element: &Element) -> (Vec<u8>, Vec<u8>, bool) {
+fn plain(element: &Element) -> ContentElement {
     let value = attributes(&element.value).next().map(|data| data.payload.to_vec()).unwrap_or_default();
     (element.key.clone(), value, element.end)
 }

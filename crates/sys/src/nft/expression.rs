@@ -77,10 +77,23 @@ pub enum Verdict {
 pub enum Expression {
     /// Loads a part of the packet.
     Payload(Field, Register),
+    /// Loads a part of the packet by its place: header (1 network, 2 transport), offset and length in bytes.
+    Bytes {
+        /// Which header.
+        header: u32,
+        /// First byte.
+        offset: u32,
+        /// How many.
+        length: u32,
+        /// Where to.
+        register: Register,
+    },
     /// Loads a property.
     Load(Key, Register),
     /// Keeps the bits of a mask, in the order they have in the register.
     Mask(Register, [u8; 4]),
+    /// As [`Self::Mask`], of any length.
+    LongMask(Register, Vec<u8>),
     /// Compares bytes.
     Compare(Register, Comparison, Vec<u8>),
     /// Replaces a key by its value in a map.
@@ -159,11 +172,11 @@ impl Expression {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Payload(..) => "payload",
+            Self::Payload(..) | Self::Bytes { .. } => "payload",
             Self::Load(Key::ConnectionState | Key::ConnectionStatus, _) => "ct",
             Self::Load(Key::DestinationKind, _) => "fib",
             Self::Load(..) => "meta",
-            Self::Mask(..) => "bitwise",
+            Self::Mask(..) | Self::LongMask(..) => "bitwise",
             Self::Compare(..) => "cmp",
             Self::Lookup { .. } | Self::Member { .. } => "lookup",
             Self::DestinationNat { .. } | Self::SourceNat { .. } => "nat",
@@ -182,17 +195,12 @@ impl Expression {
                 let (base, offset, length) = field.place();
                 data.be32(1, register.number()).be32(2, base).be32(3, offset).be32(4, length);
             }
-            Self::Load(key, register) => encode_load(*key, *register, data),
-            Self::Mask(register, mask) => {
-                let number = register.number();
-                data.be32(1, number).be32(2, number).be32(3, 4);
-                data.nest(4, |value| {
-                    value.bytes(DATA_VALUE, mask);
-                });
-                data.nest(5, |value| {
-                    value.u32(DATA_VALUE, 0);
-                });
+            Self::Bytes { header, offset, length, register } => {
+                data.be32(1, register.number()).be32(2, *header).be32(3, *offset).be32(4, *length);
             }
+            Self::Load(key, register) => encode_load(*key, *register, data),
+            Self::Mask(register, mask) => encode_mask(*register, mask, data),
+            Self::LongMask(register, mask) => encode_mask(*register, mask, data),
             Self::Compare(register, comparison, bytes) => {
                 data.be32(1, register.number()).be32(2, *comparison as u32).nest(3, |value| {
                     value.bytes(DATA_VALUE, bytes);
@@ -261,6 +269,17 @@ impl Verdict {
             Self::Return => libc::NFT_RETURN as u32,
         }
     }
+}
+
+fn encode_mask(register: Register, mask: &[u8], data: &mut Message) {
+    let number = register.number();
+    data.be32(1, number).be32(2, number).be32(3, mask.len() as u32);
+    data.nest(4, |value| {
+        value.bytes(DATA_VALUE, mask);
+    });
+    data.nest(5, |value| {
+        value.bytes(DATA_VALUE, &vec![0; mask.len()]);
+    });
 }
 
 fn encode_load(key: Key, register: Register, data: &mut Message) {

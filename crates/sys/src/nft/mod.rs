@@ -13,7 +13,7 @@ mod socket;
 pub mod user_data;
 
 pub use batch::{Batch, ChainKind, Hook, Interval, Place, RawRule};
-pub use content::Content;
+pub use content::{Content, ContentElement};
 pub use decode::{Outcome, Source, Step, steps, verdict};
 pub use events::{Heard, NftEvent, NftEvents, NftObject};
 pub use expression::{Comparison, Expression, Extension, Field, Key, Register, Verdict};

@@ -31,9 +31,9 @@ impl NftSocket {
         if batch.is_empty() { Ok(()) } else { self.0.transaction(&mut batch.finish()) }
     }
 
-    /// Whether an IPv4 base chain drops what reaches its end; `None` when there is no such chain.
-    pub fn chain_drops(&mut self, table: &str, chain: &str) -> io::Result<Option<bool>> {
-        let mut message = message(libc::NFT_MSG_GETCHAIN);
+    /// Whether a base chain drops what reaches its end; `None` when there is no such chain.
+    pub fn chain_drops(&mut self, family: Family, table: &str, chain: &str) -> io::Result<Option<bool>> {
+        let mut message = message(libc::NFT_MSG_GETCHAIN, family);
         message.text(1, table).text(3, chain);
         match self.0.query(message) {
             Ok(reply) => Ok(Some(payload(&reply, CHAIN_POLICY) == Some((libc::NF_DROP as u32).to_be_bytes().to_vec()))),
@@ -42,9 +42,9 @@ impl NftSocket {
         }
     }
 
-    /// How many rules of an IPv4 chain carry this comment.
-    pub fn count_rules(&mut self, table: &str, chain: &str, comment: &str) -> io::Result<usize> {
-        let mut message = message(libc::NFT_MSG_GETRULE);
+    /// How many rules of a chain carry this comment.
+    pub fn count_rules(&mut self, family: Family, table: &str, chain: &str, comment: &str) -> io::Result<usize> {
+        let mut message = message(libc::NFT_MSG_GETRULE, family);
         message.text(1, table).text(2, chain);
         let wanted = user_data::comment(comment);
         let mut count = 0;
@@ -54,9 +54,9 @@ impl NftSocket {
         Ok(count)
     }
 
-    /// Deletes the rules of an IPv4 chain that carry this comment; returns how many there were. No such chain is fine.
-    pub fn delete_rules(&mut self, table: &str, chain: &str, comment: &str) -> io::Result<usize> {
-        let mut message = message(libc::NFT_MSG_GETRULE);
+    /// Deletes the rules of a chain that carry this comment; returns how many there were. No such chain is fine.
+    pub fn delete_rules(&mut self, family: Family, table: &str, chain: &str, comment: &str) -> io::Result<usize> {
+        let mut message = message(libc::NFT_MSG_GETRULE, family);
         message.text(1, table).text(2, chain);
         let wanted = user_data::comment(comment);
         let mut handles = Vec::new();
@@ -70,7 +70,7 @@ impl NftSocket {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             listed => listed?,
         }
-        let mut batch = Batch::new(Family::Ipv4, table);
+        let mut batch = Batch::new(family, table);
         for handle in &handles {
             batch.delete_rule(chain, *handle);
         }
@@ -79,9 +79,9 @@ impl NftSocket {
     }
 }
 
-fn message(kind: i32) -> Message {
+fn message(kind: i32, family: Family) -> Message {
     let mut message = Message::new(SUBSYSTEM | kind as u16, 0);
-    message.raw(&[libc::AF_INET as u8, 0, 0, 0]);
+    message.raw(&[family.number(), 0, 0, 0]);
     message
 }
 

@@ -1,0 +1,210 @@
+//! Rows NET-48, NET-49, NET-55, NET-56, NET-57, PRT-13, DMN-17, DMN-18, DMN-20: the firewall as an administrator sees
+//! it, with iptables and nft, each engine in a network namespace of its own.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use privileged_tests::Engine;
+use privileged_tests::fixtures::Fixture;
+use privileged_tests::sandbox::{Sandbox, has, lacks};
+
+/// A machine with another one on the end of a cable (10.99.0.1 here, 10.99.0.2 there: `there COMMAND`), and busybox.
+const MACHINES: &str = r#"
+ip link add cable type veth peer name eth0
+ip addr add 10.99.0.1/24 dev cable; ip link set cable up
+unshare -n sleep 1000 & THERE=$!
+until [ "$(readlink /proc/$THERE/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+ip link set eth0 netns $THERE
+there() { nsenter --net=/proc/$THERE/ns/net "$@"; }
+there ip link set lo up; there ip addr add 10.99.0.2/24 dev eth0; there ip link set eth0 up
+there ip route add default via 10.99.0.1
+D="timeout 60 docker"
+images() { for image; do $D load -qi $image >/dev/null; done; }
+# within SECONDS COMMAND…: until it succeeds
+within() { n=$(($1 * 10)); shift; while ! "$@" >/dev/null 2>&1; do n=$((n - 1)); [ $n -gt 0 ] || { echo "not within time: $*"; return 1; }; sleep 0.1; done; }
+serve() { name=$1; shift; $D run -d --name $name "$@" busybox sh -c 'mkdir /www; echo hello >/www/index.html; exec httpd -f -h /www' >/dev/null; }
+ask() { curl -fs --max-time 3 "http://$1/"; }
+from() { there curl -fs --max-time 3 "http://$1/"; }
+# `sh -c "$GET" ADDRESS PORT`, in a container. (busybox' static wget cannot look names up.)
+GET='printf "GET / HTTP/1.0\\r\\n\\r\\n" | nc -w 3 "$0" "$1" | grep -q hello'
+say() { what=$1; shift; if "$@" >/dev/null 2>&1; then echo "$what: yes"; else echo "$what: no"; fi; }
+"#;
+
+/// Runs a script on those machines.
+fn on_machines(script: &str) -> String {
+    let busybox = Fixture::Busybox.archive().unwrap();
+    Sandbox::new().run(&format!("{MACHINES}BUSYBOX={}\n{script}\n", busybox.display()))
+}
+
+fn is_reference() -> bool {
+    Engine::under_test() == Engine::Dockerd
+}
+
+#[test]
+fn prt_13_iptables_shows_published_ports_and_masqueraded_subnets() {
+    let text = on_machines(
+        r#"up; images $BUSYBOX; serve web -p 8000:80
+        ip=$($D inspect -f '{{.NetworkSettings.IPAddress}}' web); echo "web has $ip"
+        shown() { iptables -t nat -nL DOCKER | grep -q "dpt:8000 to:$ip:80"; }
+        within 30 shown; iptables -t nat -nL DOCKER | grep dpt:8000; iptables -t nat -S POSTROUTING
+        $D network create mine >/dev/null; subnet=$($D network inspect -f '{{(index .IPAM.Config 0).Subnet}}' mine)
+        masked() { iptables -t nat -S POSTROUTING | grep -q -- "-s $subnet ! -o br-"; }
+        within 30 masked; echo "mine is masqueraded"
+        $D rm -f web >/dev/null; gone() { ! shown; }; within 30 gone
+        $D network rm mine >/dev/null; unmasked() { ! masked; }; within 30 unmasked
+        echo "both gone"; down"#,
+    );
+    has(&text, "tcp dpt:8000 to:172.17.0.2:80");
+    has(&text, "DNAT ");
+    has(&text, "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE");
+    has(&text, "mine is masqueraded\n");
+    has(&text, "both gone\n");
+    lacks(&text, "not within time");
+}
+
+#[test]
+fn net_55_the_user_chain_is_there_and_a_drop_in_it_wins() {
+    let text = on_machines(
+        r#"up; images $BUSYBOX; there_is() { iptables -t filter -nL DOCKER-USER >/dev/null 2>&1 && iptables -t nat -nL DOCKER >/dev/null 2>&1; }; within 30 there_is
+        iptables -t nat -L -n | grep '^Chain DOCKER'; iptables -t filter -L DOCKER-USER -n | head -1
+        iptables -S FORWARD | grep -- '-[AI]' | head -1
+        serve web -p 8000:80; within 30 ask 10.99.0.1:8000
+        say before from 10.99.0.1:8000
+        iptables -I DOCKER-USER -i cable -s 10.99.0.2 -j DROP; say dropped from 10.99.0.1:8000
+        down; up; within 30 there_is; iptables -S DOCKER-USER
+        iptables -S FORWARD | grep -- '-[AI]' | head -1
+        $D start web >/dev/null; within 30 ask 10.99.0.1:8000; say 'after a restart' from 10.99.0.1:8000
+        iptables -D DOCKER-USER -i cable -s 10.99.0.2 -j DROP; within 30 from 10.99.0.1:8000 && say allowed from 10.99.0.1:8000
+        down"#,
+    );
+    has(&text, "Chain DOCKER (");
+    has(&text, "Chain DOCKER-USER (1 references)");
+    assert_eq!(text.matches("-A FORWARD -j DOCKER-USER\n").count(), 2, "{text}");
+    has(&text, "before: yes\ndropped: no\n");
+    has(&text, "-A DOCKER-USER -s 10.99.0.2/32 -i cable -j DROP");
+    has(&text, "after a restart: no\nallowed: yes\n");
+    lacks(&text, "not within time");
+}
+
+#[test]
+fn net_55_what_lets_bridges_through_comes_behind_the_user_chain() {
+    if is_reference() {
+        // Its own rules follow the user chain as well, in other words.
+        return;
+    }
+    let text = on_machines(
+        r#"iptables -P FORWARD DROP; up; images $BUSYBOX
+        through() { iptables -S FORWARD | grep -q -- '-i docker0 .*ACCEPT'; }; within 30 through; iptables -S FORWARD
+        $D network create mine >/dev/null
+        more() { [ $(iptables -S FORWARD | grep -c ACCEPT) = 4 ]; }; within 30 more; iptables -S FORWARD | sed -n 2p; down"#,
+    );
+    has(&text, "-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n");
+    assert_eq!(text.matches("-A FORWARD -j DOCKER-USER\n").count(), 2, "{text}");
+    lacks(&text, "not within time");
+}
+
+#[test]
+fn net_56_flushed_rules_do_not_stop_containers() {
+    let text = on_machines(
+        r#"up; images $BUSYBOX; serve web -p 8000:80; serve two; within 30 ask 10.99.0.1:8000
+        ip=$($D inspect -f '{{.NetworkSettings.IPAddress}}' web)
+        iptables -F; iptables -P FORWARD ACCEPT
+        say neighbour $D exec two sh -c "$GET" $ip 80
+        say published within 30 from 10.99.0.1:8000; say local ask 127.0.0.1:8000
+        down"#,
+    );
+    has(&text, "neighbour: yes\npublished: yes\nlocal: yes\n");
+}
+
+#[test]
+fn net_56_rules_that_another_program_takes_are_put_back() {
+    if is_reference() {
+        // Only a restart brings its rules back.
+        return;
+    }
+    let text = on_machines(
+        r#"up; images $BUSYBOX; serve web -p 8000:80; within 30 from 10.99.0.1:8000
+        there_is() { iptables -t filter -nL DOCKER-USER >/dev/null 2>&1; }
+        nft flush ruleset; say 'all flushed' within 30 from 10.99.0.1:8000; say 'user chain' within 30 there_is
+        table=$(nft list tables | grep -o '[^ ]* gantry_docker0'); echo "table $table"
+        nft delete table $table; say 'table deleted' within 30 from 10.99.0.1:8000
+        nft flush table $table; say 'rules flushed' within 30 from 10.99.0.1:8000
+        shown() { iptables -t nat -nL DOCKER | grep -q "dpt:8000"; }
+        iptables -t nat -F; say 'view again' within 30 shown
+        iptables-save >saved; iptables-restore <saved; within 30 shown; iptables -t nat -S DOCKER | grep -c 8000
+        $D rm -f web >/dev/null; gone() { ! shown; }; say 'restored copies go' within 30 gone
+        down; grep -c 'another program' log"#,
+    );
+    for what in ["all flushed", "user chain", "table deleted", "rules flushed", "view again", "restored copies go"] {
+        has(&text, &format!("{what}: yes\n"));
+    }
+    // One copy of the rule, and one line in the log, however often it happened.
+    has(&text, "view again: yes\n1\n");
+    has(&text, "restored copies go: yes\n1\n");
+}
+
+#[test]
+fn net_57_forwarding_is_on_while_the_daemon_runs() {
+    let text =
+        Sandbox::new().run(r#"sysctl -qw net.ipv4.ip_forward=0; up; sysctl -n net.ipv4.conf.all.forwarding; down"#);
+    assert_eq!(text, "1\n");
+}
+
+#[test]
+fn dmn_20_the_daemon_switches_forwarding_on_unless_told_not_to() {
+    let text = Sandbox::new().run(
+        r#"sysctl -qw net.ipv4.ip_forward=0; up --ip-forward=false; sysctl net.ipv4.ip_forward; down
+        up; sysctl net.ipv4.ip_forward; down; sysctl net.ipv4.ip_forward"#,
+    );
+    let [off, on] = [0, 1].map(|value| format!("net.ipv4.ip_forward = {value}\n"));
+    assert_eq!(text, format!("{off}{on}{on}"));
+}
+
+#[test]
+fn net_49_without_forwarding_nothing_gets_out() {
+    let text = on_machines(
+        r#"up; images $BUSYBOX; out() { $D run --rm busybox ping -c 1 -W 3 10.99.0.2; }
+        say on out; sysctl -qw net.ipv4.ip_forward=0; say off out; sysctl -qw net.ipv4.ip_forward=1; say 'on again' out; down"#,
+    );
+    has(&text, "on: yes\noff: no\non again: yes\n");
+}
+
+#[test]
+fn net_48_links_open_what_icc_shuts() {
+    let text = on_machines(
+        r#"up --icc=false; images $BUSYBOX; serve web --expose 80; $D run -d --name two --link web:w busybox sleep 1000 >/dev/null
+        say linked within 30 $D exec two sh -c "$GET" w 80
+        say 'not the other way' $D exec web ping -c 1 -W 2 $($D inspect -f '{{.NetworkSettings.IPAddress}}' two)
+        $D restart -t 1 web >/dev/null; say 'after a restart' within 30 $D exec two sh -c "$GET" w 80; down"#,
+    );
+    has(&text, "linked: yes\nnot the other way: no\nafter a restart: yes\n");
+}
+
+#[test]
+fn dmn_17_without_icc_only_links_connect() {
+    let text = on_machines(
+        r#"up --icc=false; images $BUSYBOX; serve web --expose 80; ip=$($D inspect -f '{{.NetworkSettings.IPAddress}}' web)
+        within 30 ask $ip
+        say ping $D run --rm busybox ping -c 1 -W 2 $ip
+        say connect $D run --rm busybox sh -c "$GET" $ip 80
+        say linked $D run --rm --link web:w busybox sh -c "$GET" w 80
+        say 'another port' $D run --rm --link web:w busybox sh -c "$GET" w 81
+        $D network create mine >/dev/null
+        serve other --network mine; within 30 $D exec other sh -c "$GET" 127.0.0.1 80
+        say 'own network' $D run --rm --network mine busybox sh -c "$GET" other 80
+        down"#,
+    );
+    has(&text, "ping: no\nconnect: no\nlinked: yes\nanother port: no\nown network: yes\n");
+}
+
+#[test]
+fn dmn_18_without_iptables_no_rule_is_made() {
+    let text = on_machines(
+        r#"up --iptables=false; images $BUSYBOX; $D run -d --name one busybox sleep 1000 >/dev/null
+        $D network create mine >/dev/null
+        nft list ruleset; iptables -S; iptables -t nat -S; say 'the host' $D exec one ping -c 1 -W 3 172.17.0.1
+        serve web -p 8000:80; say 'by the proxy' within 30 from 10.99.0.1:8000; nft list ruleset; iptables -t nat -S; down"#,
+    );
+    for word in ["DOCKER", "gantry", "MASQUERADE", "DNAT"] {
+        lacks(&text, word);
+    }
+    has(&text, "the host: yes\nby the proxy: yes\n");
+}
