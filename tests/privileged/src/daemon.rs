@@ -53,7 +53,7 @@ impl Daemon {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
         let directory = std::env::temp_dir().join(format!("gt{process}-{number}"));
-        let bridge = format!("gt{process}x{number}");
+        let bridge = options.bridge.clone().unwrap_or_else(|| format!("gt{process}x{number}"));
         let subnet = format!("10.{}.{}", 64 + (process / 32) % 128, (process % 32) * 8 + number % 8);
         for part in ["home", "data", "run"] {
             fs::create_dir_all(directory.join(part)).expect("a private directory");
@@ -120,7 +120,11 @@ impl Daemon {
         let mut command = match self.engine {
             Engine::Gantry => {
                 let mut command = Command::new(self.options.binary.clone().unwrap_or_else(gantry_binary));
-                command.arg("daemon").args(["--bridge-name", &self.bridge, "--bip", &format!("{}.1/24", self.subnet)]);
+                command.arg("daemon");
+                match self.options.bridge {
+                    Some(_) => command.args(["-b", &self.bridge]),
+                    None => command.args(["--bridge-name", &self.bridge, "--bip", &format!("{}.1/24", self.subnet)]),
+                };
                 command
             }
             Engine::Dockerd => {

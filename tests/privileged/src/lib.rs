@@ -31,6 +31,7 @@
 //! | `isolated` | an engine in a network of its own                                |
 //! | `names`    | name servers and questions to them, message by message           |
 //! | `wait`     | waiting for a condition with a bound                             |
+//! | `wire`     | bridges, cables and machines that a test makes by hand           |
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 pub mod archive;
@@ -56,6 +57,7 @@ pub mod stub;
 pub mod terminal;
 pub mod tmux;
 pub mod wait;
+pub mod wire;
 
 pub use client::{Client, Run};
 pub use daemon::Daemon;
@@ -63,3 +65,4 @@ pub use isolated::Isolated;
 pub use options::{Engine, Options};
 pub use tmux::Tmux;
 pub use wait::{skip, until};
+pub use wire::Wire;

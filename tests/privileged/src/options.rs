@@ -28,6 +28,8 @@ pub struct Options {
     pub flags: Vec<String>,
     /// A data root elsewhere, for example on a file system of its own.
     pub data_root: Option<PathBuf>,
+    /// A bridge that the test made, as `-b` names it, in the place of one that the engine owns.
+    pub bridge: Option<String>,
     /// Use optimised binaries with this path instead of the ones found by `gantry_binary`.
     pub binary: Option<PathBuf>,
 }
@@ -40,6 +42,7 @@ impl Default for Options {
             config: None,
             flags: Vec::new(),
             data_root: None,
+            bridge: None,
             binary: None,
         }
     }
