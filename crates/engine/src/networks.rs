@@ -297,15 +297,11 @@ impl Engine {
 
     /// Tells that a container came or went.
     pub(crate) fn endpoint_event(&self, endpoint: &EndpointRecord, action: &str) {
-        let kind = match endpoint.network_name.as_str() {
-            "host" => "host",
-            "none" => "null",
-            _ => "bridge",
-        };
+        let kind = self.network.driver_of(endpoint);
         let attributes = BTreeMap::from([
             ("container".to_owned(), endpoint.container_id.to_string()),
             ("name".to_owned(), endpoint.network_name.clone()),
-            ("type".to_owned(), kind.to_owned()),
+            ("type".to_owned(), kind.as_str().to_owned()),
         ]);
         self.publish(EventKind::Network, action, endpoint.network_id.as_str(), attributes);
     }

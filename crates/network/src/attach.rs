@@ -8,11 +8,12 @@ use types::EndpointId;
 use crate::apply::{apply_address, apply_link, remove_link};
 use crate::bridge::Bridge;
 use crate::firewall::Firewall;
-use crate::network::{Endpoint, Prepared, State, Target, lock};
+use crate::network::{Endpoint, Prepared, State, lock};
 use crate::plan::{AttachPlan, host_device, plan_attach};
 use crate::port_table::Refusal;
 use crate::publish::{Carriers, Published, Wanted};
 use crate::reaper::Job;
+use crate::target::Target;
 use crate::{
     AttachRequest, EndpointRecord, Error, LinkAddress, LinkRecord, Network, PortRequest, Protocol, Sandbox, holder,
     random,
@@ -25,21 +26,32 @@ impl Network {
     /// On `host` and `none` there is no link and ports are not published, as in Docker.
     pub fn attach(&self, sandbox: &Sandbox, request: &AttachRequest) -> Result<EndpointRecord, Error> {
         let target = self.target(&request.network)?;
-        let mut record = fresh_record(&target, sandbox, request)?;
-        let Target::Bridge(bridge) = target else { return Ok(record) };
+        let Some((lease, leased)) = self.with_leased(&target, request)? else {
+            return self.attach_to(&target, sandbox, request);
+        };
+        self.attach_to(&target, sandbox, &leased).inspect_err(|_| self.give_addresses_back(&lease, &leased.addresses))
+    }
+
+    fn attach_to(&self, target: &Target, sandbox: &Sandbox, request: &AttachRequest) -> Result<EndpointRecord, Error> {
+        let mut record = fresh_record(target, sandbox, request)?;
+        let bridge = match target {
+            Target::Bridge(bridge) => bridge,
+            Target::Driver(network) => return self.attach_driver(network, sandbox, request, record),
+            Target::Host(_) | Target::None(_) => return Ok(record),
+        };
         let ports = if bridge.internal { &[][..] } else { &request.ports };
         let mut inside = self.enter(&sandbox.key)?;
         let present = device_names(&mut inside)?;
         let carriers = Carriers::of(&self.config);
-        let addresses = lock(&self.state).take(&record.endpoint_id, &bridge, request, ports, carriers)?;
-        let plan = plan_attach(&record.endpoint_id, &bridge, addresses, request, &present);
+        let addresses = lock(&self.state).take(&record.endpoint_id, bridge, request, ports, carriers)?;
+        let plan = plan_attach(&record.endpoint_id, bridge, addresses, request, &present);
         let link = LinkRecord {
             host_device: plan.host_device.clone(),
             device: plan.device.clone(),
             mac: plan.mac,
             addresses: plan.addresses.clone(),
         };
-        match self.apply(&bridge, &plan, &record.endpoint_id, &mut inside) {
+        match self.apply(bridge, &plan, &record.endpoint_id, &mut inside) {
             Ok(published) => {
                 self.reaper.forget_flows(&published, false);
                 record.ports = published.iter().map(|published| published.binding).collect();
@@ -82,6 +94,9 @@ impl Network {
 
     fn take_off(&self, record: &EndpointRecord, part: impl FnOnce(&Self) -> Result<(), Error>) -> Result<(), Error> {
         let Some(link) = &record.link else { return Ok(()) };
+        if let Some(network) = self.drivers.find(&record.network_id) {
+            return self.take_off_driver(&network, record);
+        }
         let found = lock(&self.state).endpoints.get(&record.endpoint_id).map(|endpoint| endpoint.published.clone());
         let Some(published) = found else { return Ok(()) };
         if !record.names.is_empty() {
@@ -91,6 +106,7 @@ impl Network {
         let parted = part(self);
         lock(&self.state).give_back(&record.endpoint_id, link);
         self.guard.changed();
+        self.release_leased(record);
         self.reaper.forget_flows(&published, true);
         closed.and(parted)
     }
@@ -161,7 +177,7 @@ impl Network {
 }
 
 /// It died in between: fine.
-fn gone(done: io::Result<()>) -> io::Result<()> {
+pub(crate) fn gone(done: io::Result<()>) -> io::Result<()> {
     let missing = rustix::io::Errno::NODEV.raw_os_error();
     if done.as_ref().is_err_and(|error| error.raw_os_error() == Some(missing)) { Ok(()) } else { done }
 }
@@ -236,6 +252,7 @@ impl State {
 fn fresh_record(target: &Target, sandbox: &Sandbox, request: &AttachRequest) -> Result<EndpointRecord, Error> {
     let (network_id, network_name) = match target {
         Target::Bridge(bridge) => (bridge.id.clone(), bridge.network.clone()),
+        Target::Driver(network) => (network.id.clone(), network.name.clone()),
         Target::Host(id) => (id.clone(), "host".to_owned()),
         Target::None(id) => (id.clone(), "none".to_owned()),
     };
@@ -248,13 +265,14 @@ fn fresh_record(target: &Target, sandbox: &Sandbox, request: &AttachRequest) -> 
         sandbox_id: sandbox.id.clone(),
         sandbox_key: sandbox.key.clone(),
         link: None,
+        driver: None,
         ports: Vec::new(),
         names: if user { request.names.clone() } else { Vec::new() },
         is_gateway: false,
     })
 }
 
-fn device_names(inside: &mut Prepared) -> Result<Vec<String>, Error> {
+pub(crate) fn device_names(inside: &mut Prepared) -> Result<Vec<String>, Error> {
     if inside.fresh {
         return Ok(Vec::new());
     }

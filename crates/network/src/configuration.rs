@@ -63,7 +63,8 @@ impl Network {
 
     /// Removes a configuration that no network was made from; called while `changing` is held.
     pub(crate) fn remove_configuration(&self, found: NetworkInfo) -> Result<NetworkInfo, Error> {
-        if self.bridges().users.iter().any(|user| user.record.config_from == found.name) {
+        let used = self.bridges().users.iter().any(|user| user.record.config_from == found.name);
+        if used || self.drivers.all().iter().any(|other| other.config_from == found.name) {
             return Err(Error::ConfigurationInUse(found.name));
         }
         remove_user(&paths::configuration_record(&self.config, &found.id))?;
@@ -102,7 +103,8 @@ impl Network {
     /// Whether another network has the name, where that matters.
     pub(crate) fn check_free(&self, request: &NetworkRequest) -> Result<(), Error> {
         let taken = self.bridges().users.iter().any(|user| user.record.name == request.name)
-            || self.configurations().iter().any(|other| other.name == request.name);
+            || self.configurations().iter().any(|other| other.name == request.name)
+            || self.drivers.all().iter().any(|other| other.name == request.name);
         if request.unique && taken { Err(Error::NameInUse(request.name.clone())) } else { Ok(()) }
     }
 

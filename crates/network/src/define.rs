@@ -8,8 +8,9 @@ use ipnet::IpNet;
 
 use crate::apply::remove_link;
 use crate::bridge::GatewayMode;
-use crate::bridges::{User, open_user};
+use crate::bridges::{Bridges, User, open_user};
 use crate::definition::{Subnet, UserNetwork};
+use crate::driver::{self, DriverError, Wanted};
 use crate::network::lock;
 use crate::observe::Observed;
 use crate::options::BridgeOptions;
@@ -24,17 +25,31 @@ impl Network {
     /// middle leaves the record, and the next one completes the network.
     pub fn create_network(&self, request: NetworkRequest) -> Result<NetworkInfo, Error> {
         check_name(&request.name)?;
-        let _changing = lock(&self.changing);
+        check_driver(&request)?;
+        let wanted = self.ask_plugins(&request)?;
+        let created = self.create(request, &wanted);
+        if let Some(lease) = wanted.lease.filter(|_| created.is_err()) {
+            lease.give_back(&self.drivers.plugins);
+        }
+        created
+    }
+
+    fn create(&self, request: NetworkRequest, wanted: &Wanted) -> Result<NetworkInfo, Error> {
+        let changing = lock(&self.changing);
         if request.config_only {
             return self.create_configuration(request);
         }
-        check_driver(&request)?;
-        let request = self.with_defaults(self.configured(request)?);
+        let request = self.configured(request)?;
+        let request = if let Some(lease) = &wanted.lease { lease.fill(request) } else { request };
+        if driver::is_other(&request.driver) {
+            return self.create_driver_network(request, wanted, changing);
+        }
+        let request = self.with_defaults(request);
         let options = BridgeOptions::parse(&request.options)?;
         let record = {
             let mut route = lock(&self.route);
             let observed = Observed::read(&mut route)?;
-            self.plan(request, &options, &observed)?
+            UserNetwork { lease: wanted.lease.clone(), ..self.plan(request, &options, &observed)? }
         };
         let path = paths::user_record(&self.config, &record.id);
         write_user(&path, &record)?;
@@ -49,13 +64,16 @@ impl Network {
 
     /// Removes a network that no container is on.
     pub fn remove_network(&self, reference: &str) -> Result<NetworkInfo, Error> {
-        let _changing = lock(&self.changing);
+        let changing = lock(&self.changing);
         let found = self.network(reference)?;
         if found.predefined {
             return Err(Error::RemovePredefined(found.name));
         }
         if found.config_only {
             return self.remove_configuration(found);
+        }
+        if let Some(network) = self.drivers.find(&found.id) {
+            return self.remove_driver_network(&network, found, changing);
         }
         let user = self.bridges().users.iter().find(|user| user.record.id == found.id).cloned();
         let user = user.ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))?;
@@ -76,6 +94,10 @@ impl Network {
             return Err(error);
         }
         self.change(|users| users.retain(|user| user.record.id != found.id));
+        drop(changing);
+        if let Some(lease) = &user.record.lease {
+            lease.give_back(&self.drivers.plugins);
+        }
         Ok(found)
     }
 
@@ -90,8 +112,7 @@ impl Network {
         if let Some((other, _)) = default.into_iter().chain(&mut holders).find(|(_, name)| **name == device) {
             return Err(Error::DeviceInUse { id: id.to_string(), device, other: other.to_string() });
         }
-        let mut taken: Vec<IpNet> = bridges.users.iter().flat_map(|user| user.record.nets()).collect();
-        taken.extend(bridges.default.iter().flat_map(|bridge| bridge.sides.iter().map(|side| side.subnet.net)));
+        let taken = self.subnets_in_use(&bridges);
         // Address of a device that the user made; it is the gateway, as in Docker.
         let present = seen.link(&device).and_then(|link| {
             let address = seen.on(link.index).find(|own| own.address.is_ipv4())?;
@@ -129,7 +150,16 @@ impl Network {
             device,
             subnets,
             config_from: request.config_from,
+            lease: None,
         })
+    }
+
+    /// The subnets of all networks.
+    pub(crate) fn subnets_in_use(&self, bridges: &Bridges) -> Vec<IpNet> {
+        let mut taken: Vec<IpNet> = bridges.users.iter().flat_map(|user| user.record.nets()).collect();
+        taken.extend(bridges.default.iter().flat_map(|bridge| bridge.sides.iter().map(|side| side.subnet.net)));
+        taken.extend(self.drivers.subnets());
+        taken
     }
 
     /// The daemon's default options, where the request says nothing; one made from a configuration takes only that.
@@ -235,18 +265,14 @@ fn check_name(name: &str) -> Result<(), Error> {
 
 fn check_driver(request: &NetworkRequest) -> Result<(), Error> {
     match request.driver.as_str() {
-        "" | "bridge" => {}
-        only @ ("host" | "null") => return Err(Error::OnlyOne(only.to_owned())),
-        other => return Err(Error::UnknownDriver(other.to_owned())),
-    }
-    match request.ipam_driver.as_str() {
-        "" | "default" => Ok(()),
-        other => Err(Error::UnknownDriver(other.to_owned())),
+        only @ ("host" | "null") if !request.config_only => Err(Error::OnlyOne(only.to_owned())),
+        "" | "bridge" if request.ipam_driver == "null" => Err(DriverError::EmptyPool("ipv4").into()),
+        _ => Ok(()),
     }
 }
 
 /// Checks a pool; its gateway is the one asked for, or the first free address.
-fn gateway_of(name: &str, asked: &IpamPool) -> Result<IpAddr, Error> {
+pub(crate) fn gateway_of(name: &str, asked: &IpamPool) -> Result<IpAddr, Error> {
     let bad = |what: &str, reason: &str| Error::BadPool(format!("invalid {what}: {reason}"));
     let subnet = asked.subnet.trunc();
     if matches!(subnet, IpNet::V4(_)) && subnet.prefix_len() > 30 {

@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use types::NetworkId;
 
+use crate::driver::Lease;
+
 /// What a user asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkRequest {
@@ -78,6 +80,9 @@ pub(crate) struct UserNetwork {
     pub(crate) owned: bool,
     /// What containers get their addresses from, IPv4 first.
     pub(crate) subnets: Vec<Subnet>,
+    /// What an IPAM plugin has given for it.
+    #[serde(default)]
+    pub(crate) lease: Option<Lease>,
     /// Name of the network whose settings it took.
     #[serde(default)]
     pub(crate) config_from: String,

@@ -1,5 +1,6 @@
 //! One container's place on one network.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use types::{ContainerId, EndpointId, NetworkId, SandboxId};
 
-use crate::{MacAddress, PortBinding, PortRequest};
+use crate::{DriverEndpoint, MacAddress, PortBinding, PortRequest};
 
 /// What to attach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct AttachRequest {
     pub names: Vec<String>,
     /// Make this network the way to the outside: default route, and published ports.
     pub is_gateway: bool,
+    /// Options for a plugin.
+    pub options: BTreeMap<String, String>,
     /// Ports to publish on the host.
     pub ports: Vec<PortRequest>,
 }
@@ -53,6 +56,9 @@ pub struct EndpointRecord {
     pub sandbox_key: PathBuf,
     /// Link and address; `None` on `host` and `none`.
     pub link: Option<LinkRecord>,
+    /// What another driver than `bridge` did beyond that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<DriverEndpoint>,
     /// What is published, with the ports that were chosen.
     #[serde(default)]
     pub ports: Vec<PortBinding>,

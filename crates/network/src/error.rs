@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use types::{EndpointId, ErrorKind, Kind};
 
-use crate::Protocol;
+use crate::{DriverError, PluginError, Protocol};
 
 /// A failure of the network room.
 #[derive(Debug, thiserror::Error)]
@@ -276,6 +276,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A macvlan or ipvlan network.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// A plugin.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
     /// The kernel gave no random bytes.
     #[error("cannot draw random bytes")]
     Random(#[source] io::Error),
@@ -314,6 +320,8 @@ impl Kind for Error {
             | Self::PoolOverlaps
             | Self::DeviceInUse { .. }
             | Self::ActiveEndpoints { .. } => ErrorKind::Forbidden,
+            Self::Driver(error) => error.kind(),
+            Self::Plugin(error) => error.kind(),
             // Docker answers 500 to a port in use.
             _ => ErrorKind::System,
         }

@@ -8,6 +8,9 @@ impl Network {
     /// Makes an attached endpoint the container's way out: its gateways become the default routes and the ports are
     /// published through it. On failure the routes may have changed; ports are published all or none.
     pub fn lead_out(&self, record: &mut EndpointRecord, name: &str, ports: &[PortRequest]) -> Result<(), Error> {
+        if let Some(network) = self.drivers.find(&record.network_id) {
+            return self.lead_out_driver(&network.settings, record, ports);
+        }
         self.set_routes(record, true)?;
         record.is_gateway = true;
         let Some(link) = &record.link else { return Ok(()) };
@@ -33,6 +36,9 @@ impl Network {
 
     /// Undoes [`Self::lead_out`]: another network is to take over.
     pub fn stand_back(&self, record: &mut EndpointRecord) -> Result<(), Error> {
+        if let Some(network) = self.drivers.find(&record.network_id) {
+            return self.stand_back_driver(&network.settings, record);
+        }
         record.is_gateway = false;
         record.ports.clear();
         let published = lock(&self.state).published_by(&record.endpoint_id);

@@ -7,12 +7,13 @@ use types::NetworkId;
 
 use crate::bridge::Bridge;
 use crate::configuration::Configuration;
-use crate::definition::UserNetwork;
+use crate::definition::{Subnet, UserNetwork};
+use crate::driver::{DEFAULT_IPAM, DriverNetwork, Lease};
 use crate::records::{NetworkRecord, NetworkRecords};
 use crate::{Error, IpamPool, NetworkConfig};
 
 /// The kind of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Driver {
     /// A bridge device with NAT to the outside.
     Bridge,
@@ -20,16 +21,25 @@ pub enum Driver {
     Host,
     /// A namespace with nothing but a loopback device.
     Null,
+    /// Devices with addresses of their own on a parent's wire.
+    Macvlan,
+    /// Devices that share a parent's hardware address.
+    Ipvlan,
+    /// A plugin, by its name.
+    Plugin(String),
 }
 
 impl Driver {
-    /// Docker's word: `bridge`, `host`, `null`.
+    /// Docker's word, e.g. `bridge`, or the plugin's name.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Bridge => "bridge",
             Self::Host => "host",
             Self::Null => "null",
+            Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
+            Self::Plugin(name) => name,
         }
     }
 }
@@ -55,6 +65,8 @@ pub struct NetworkInfo {
     pub internal: bool,
     /// As asked for.
     pub attachable: bool,
+    /// IPAM driver; `default` for the daemon itself.
+    pub ipam_driver: String,
     /// Options of the IPAM driver, as asked for.
     pub ipam_options: Option<BTreeMap<String, String>>,
     /// Subnets: as asked for, or as chosen.
@@ -87,6 +99,7 @@ pub(crate) fn predefined(
         ipv6: false,
         internal: false,
         attachable: false,
+        ipam_driver: DEFAULT_IPAM.to_owned(),
         ipam_options: None,
         pools: Vec::new(),
         fixed_subnet: false,
@@ -123,6 +136,37 @@ pub(crate) fn user(network: &UserNetwork) -> NetworkInfo {
         ipv6: network.ipv6,
         internal: network.internal,
         attachable: network.attachable,
+        ipam_driver: network.lease.as_ref().map_or(DEFAULT_IPAM, Lease::driver).to_owned(),
+        ipam_options: network.ipam_options.clone(),
+        fixed_subnet,
+        pools,
+        options: network.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        labels: network.labels.clone(),
+        config_only: false,
+        config_from: network.config_from.clone(),
+    }
+}
+
+/// A user's network of another driver.
+pub(crate) fn driver(network: &DriverNetwork) -> NetworkInfo {
+    let mut pools = network.pools.clone();
+    let fixed_subnet = !pools.is_empty();
+    let asked = |subnet: &Subnet| network.pools.iter().any(|pool| pool.subnet.trunc() == subnet.net);
+    for (at, subnet) in network.subnets.iter().enumerate().filter(|(_, subnet)| !asked(subnet)) {
+        let chosen = IpamPool { subnet: subnet.net, range: None, gateway: subnet.gateway, auxiliary: BTreeMap::new() };
+        pools.insert(at.min(pools.len()), chosen);
+    }
+    NetworkInfo {
+        id: network.id.clone(),
+        name: network.name.clone(),
+        driver: network.driver(),
+        predefined: false,
+        created: network.created.clone(),
+        ipv4: network.ipv4,
+        ipv6: network.ipv6,
+        internal: network.internal,
+        attachable: network.attachable,
+        ipam_driver: network.ipam_driver.clone(),
         ipam_options: network.ipam_options.clone(),
         fixed_subnet,
         pools,
@@ -145,6 +189,7 @@ pub(crate) fn configuration(network: &Configuration) -> NetworkInfo {
         ipv6: network.ipv6,
         internal: false,
         attachable: false,
+        ipam_driver: DEFAULT_IPAM.to_owned(),
         ipam_options: network.ipam_options.clone(),
         pools: network.pools.clone(),
         fixed_subnet: !network.pools.is_empty(),

@@ -13,10 +13,11 @@ use types::{ContainerId, EndpointId, NetworkId};
 
 use crate::apply::DEVICE_GROUP;
 use crate::attach::refused;
-use crate::bridge::{Bridge, Claim};
+use crate::bridge::Claim;
 use crate::bridges::{Bridges, open_default, open_users};
 use crate::config::DefaultBridge;
 use crate::configuration::{self, Configuration};
+use crate::driver::Drivers;
 use crate::firewall::{Firewall, Policy};
 use crate::guard::Guard;
 use crate::observe::{Observed, ephemeral_ports};
@@ -39,6 +40,8 @@ pub struct Network {
     pub(crate) bridges: RwLock<Bridges>,
     /// Changed while `changing` is held.
     pub(crate) configurations: RwLock<Vec<Arc<Configuration>>>,
+    /// Networks of other drivers than `bridge`.
+    pub(crate) drivers: Drivers,
     /// Held while a network is made or removed; taken before all others.
     pub(crate) changing: Mutex<()>,
     pub(crate) state: Mutex<State>,
@@ -60,11 +63,11 @@ pub struct Network {
 pub(crate) struct State {
     pub(crate) pools: HashMap<NetworkId, Pools>,
     pub(crate) ports: PortTable,
-    /// Every endpoint on a bridge.
+    /// Every endpoint that has a link.
     pub(crate) endpoints: HashMap<EndpointId, Endpoint>,
 }
 
-/// An endpoint on a bridge.
+/// An endpoint with a link.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) network: NetworkId,
@@ -77,14 +80,6 @@ pub(crate) struct Prepared {
     pub(crate) socket: RouteSocket,
     /// Made just now: it has no device but `lo`.
     pub(crate) fresh: bool,
-}
-
-/// A network that containers can be attached to.
-#[derive(Clone, Debug)]
-pub(crate) enum Target {
-    Bridge(Arc<Bridge>),
-    Host(NetworkId),
-    None(NetworkId),
 }
 
 impl Network {
@@ -105,13 +100,15 @@ impl Network {
         let records = NetworkRecords::load_or_create(&record)?;
         let users = load_users(record.parent().unwrap_or(Path::new("/")))?;
         let configurations = configuration::load(&paths::configurations(&config))?;
+        let drivers = Drivers::load(&config)?;
         let mut route =
             RouteSocket::open().map_err(|source| Error::Netlink { action: "open a routing socket", source })?;
         let observed = Observed::read(&mut route)?;
         let default = open_default(&config, &records.bridge.id, &mut route, &observed, existing)?;
         let users = open_users(&config, users, &mut route, &observed, existing);
         let bridges = Bridges { default: default.map(Arc::new), users };
-        let state = restore(&config, &bridges, existing);
+        drivers.reopen_parents(&mut route);
+        let state = restore(&config, &bridges, &drivers, existing);
         let firewall = if config.iptables { Some(open_firewall(&config, &bridges, &state)?) } else { None };
         let reaper = Reaper::start(paths::pins(&config.exec_root))?;
         for bridge in bridges.all().filter(|_| config.iptables) {
@@ -126,6 +123,7 @@ impl Network {
             records,
             bridges: RwLock::new(bridges),
             configurations: RwLock::new(configurations),
+            drivers,
             changing: Mutex::default(),
             state: Mutex::new(state),
             route: Mutex::new(route),
@@ -146,6 +144,7 @@ impl Network {
         let mut networks = info::predefined(&self.config, &self.records, bridges.default.as_deref());
         let mut others: Vec<NetworkInfo> = bridges.users.iter().map(|user| info::user(&user.record)).collect();
         others.extend(self.configurations().iter().map(|other| info::configuration(other)));
+        others.extend(self.drivers.made().iter().map(|other| info::driver(other)));
         others.sort_by(|a, b| a.created.cmp(&b.created));
         networks.extend(others);
         networks
@@ -190,24 +189,6 @@ impl Network {
         let namespace = PathBuf::from(format!("/proc/{pid}/ns/net"));
         netns::pin(&namespace, &key).map_err(|source| Error::Sandbox { path: namespace, action: "pin", source })?;
         Ok(Sandbox { id, key })
-    }
-
-    /// The id behind a reference, where it means one network.
-    #[must_use]
-    pub fn id_of(&self, reference: &str) -> Option<NetworkId> {
-        match self.target(reference).ok()? {
-            Target::Bridge(bridge) => Some(bridge.id.clone()),
-            Target::Host(id) | Target::None(id) => Some(id),
-        }
-    }
-
-    /// Whether a network has no way to the outside; one that is not there has none.
-    #[must_use]
-    pub fn is_internal(&self, reference: &str) -> bool {
-        match self.target(reference) {
-            Ok(Target::Bridge(bridge)) => bridge.internal,
-            _ => true,
-        }
     }
 
     /// The sandbox record of a container that shares the host's namespace; nothing is made or removed.
@@ -260,36 +241,6 @@ impl Network {
         self.bridges.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where a container that wants this network is to be attached.
-    pub(crate) fn target(&self, reference: &str) -> Result<Target, Error> {
-        let bridges = self.bridges();
-        let disabled = || Error::BridgeDisabled;
-        if matches!(reference, "bridge" | "default") {
-            return bridges.default.clone().map(Target::Bridge).ok_or_else(disabled);
-        }
-        let records = &self.records;
-        let predefined = [(&records.bridge.id, "bridge"), (&records.host.id, "host"), (&records.none.id, "none")];
-        let users = bridges.users.iter().map(|user| (&user.record.id, user.record.name.as_str()));
-        let configurations = self.configurations();
-        let only = configurations.iter().map(|other| (&other.id, other.name.as_str()));
-        let id = info::find(predefined.into_iter().chain(users).chain(only), reference)?;
-        if configurations.iter().any(|other| other.id == id) {
-            return Err(Error::ConfigurationOnly);
-        }
-        if id == records.host.id {
-            return Ok(Target::Host(id));
-        }
-        if id == records.none.id {
-            return Ok(Target::None(id));
-        }
-        if id == records.bridge.id {
-            return bridges.default.clone().map(Target::Bridge).ok_or_else(disabled);
-        }
-        let user = bridges.users.iter().find(|user| user.record.id == id);
-        let user = user.ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))?;
-        user.bridge.clone().map(Target::Bridge).ok_or_else(|| Error::BridgeMissing(user.record.device.clone()))
-    }
-
     /// The namespace behind a key, with a socket inside.
     pub(crate) fn enter(&self, key: &Path) -> Result<Prepared, Error> {
         if let Some(prepared) = lock(&self.prepared).remove(key) {
@@ -308,7 +259,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Takes the addresses and ports of the endpoints that exist.
-fn restore(config: &NetworkConfig, bridges: &Bridges, existing: &[EndpointRecord]) -> State {
+fn restore(config: &NetworkConfig, bridges: &Bridges, drivers: &Drivers, existing: &[EndpointRecord]) -> State {
     let mut state =
         State { pools: HashMap::new(), ports: PortTable::new(ephemeral_ports()), endpoints: HashMap::new() };
     if let Some(bridge) = &bridges.default {
@@ -317,6 +268,9 @@ fn restore(config: &NetworkConfig, bridges: &Bridges, existing: &[EndpointRecord
     }
     for user in &bridges.users {
         state.pools.insert(user.record.id.clone(), Pools::of(&user.record));
+    }
+    for network in drivers.made() {
+        state.pools.insert(network.id.clone(), network.address_pools());
     }
     let carriers = Carriers::of(config);
     for record in existing {
@@ -339,7 +293,9 @@ fn restore(config: &NetworkConfig, bridges: &Bridges, existing: &[EndpointRecord
             }
             published
         };
-        let published: Vec<Published> = record.ports.iter().filter_map(carry).collect();
+        // What a plugin publishes is its own.
+        let ports = if record.driver.is_some() { &[][..] } else { &record.ports };
+        let published: Vec<Published> = ports.iter().filter_map(carry).collect();
         for published in &published {
             if let Err(refusal) = state.ports.restore(container, published) {
                 let protocol = published.binding.protocol;

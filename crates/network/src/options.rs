@@ -92,7 +92,7 @@ fn truth(key: &str, value: &str) -> Result<bool, Error> {
     }
 }
 
-fn mtu(key: &str, value: &str) -> Result<Option<u32>, Error> {
+pub(crate) fn mtu(key: &str, value: &str) -> Result<Option<u32>, Error> {
     match value.parse::<u32>() {
         Ok(0) => Ok(None),
         Ok(mtu @ 68..=65_535) => Ok(Some(mtu)),
@@ -110,7 +110,7 @@ fn device_name(key: &str, value: &str) -> Result<String, Error> {
     if fine { Ok(value.to_owned()) } else { Err(bad(key, value, "not a valid device name")) }
 }
 
-fn prefix(key: &str, value: &str) -> Result<String, Error> {
+pub(crate) fn prefix(key: &str, value: &str) -> Result<String, Error> {
     let fine = (1..=11).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if fine && value != "lo" { Ok(value.to_owned()) } else { Err(bad(key, value, "not a valid device name")) }
 }

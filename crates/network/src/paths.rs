@@ -4,7 +4,8 @@
 //! <data root>/network/
 //! ├── networks.json      identifiers of the predefined networks
 //! ├── <id>.json          a user's network
-//! └── config/<id>.json   settings that networks are made from
+//! ├── config/<id>.json   settings that networks are made from
+//! └── driver/<id>.json   a user's network of another driver than `bridge`
 //! <exec root>/netns/     a mount of its own, shared
 //! └── 0123456789ab       pin of one namespace
 //! ```
@@ -33,6 +34,16 @@ pub(crate) fn configurations(config: &NetworkConfig) -> PathBuf {
 /// The record of a configuration-only network.
 pub(crate) fn configuration_record(config: &NetworkConfig, network: &NetworkId) -> PathBuf {
     configurations(config).join(format!("{network}.json"))
+}
+
+/// The directory of the networks of other drivers.
+pub(crate) fn driver_networks(config: &NetworkConfig) -> PathBuf {
+    config.data_root.join("network").join("driver")
+}
+
+/// The record of a network of another driver.
+pub(crate) fn driver_record(config: &NetworkConfig, network: &NetworkId) -> PathBuf {
+    driver_networks(config).join(format!("{network}.json"))
 }
 
 /// The directory of the pins.

@@ -104,7 +104,7 @@ pub(crate) fn plan_attach(
     AttachPlan {
         host_device: host_device(endpoint),
         device: request.device.clone().or_else(numbered).unwrap_or_default(),
-        mac: request.mac.unwrap_or_else(|| mac(&addresses, endpoint)),
+        mac: request.mac.unwrap_or_else(|| mac_of(&addresses, endpoint)),
         addresses,
         link_local: request.link_local.clone(),
         is_gateway: request.is_gateway && !bridge.internal,
@@ -113,7 +113,7 @@ pub(crate) fn plan_attach(
 }
 
 /// Derived from the IPv4 address, so that neighbours that remember it are right; otherwise from the endpoint's id.
-fn mac(addresses: &[LinkAddress], endpoint: &EndpointId) -> MacAddress {
+pub(crate) fn mac_of(addresses: &[LinkAddress], endpoint: &EndpointId) -> MacAddress {
     let ipv4 = addresses.iter().find_map(|own| match own.ip() {
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(_) => None,
@@ -225,6 +225,7 @@ pub(crate) mod tests {
             link_local: vec![],
             device: None,
             names: vec![],
+            options: std::collections::BTreeMap::new(),
             is_gateway: true,
             ports: vec![],
         };

@@ -49,9 +49,17 @@ impl NetworkRecords {
 
 /// Reads the networks of users, oldest first. One that cannot be read is logged and left for a person to look at.
 pub(crate) fn load_users(directory: &Path) -> Result<Vec<UserNetwork>, Error> {
-    let mut networks: Vec<UserNetwork> = read_records(directory)?;
-    networks.sort_by(|a, b| a.created.cmp(&b.created));
-    Ok(networks)
+    load_sorted(directory, |network: &UserNetwork| network.created.clone())
+}
+
+/// Reads the files of a directory that an identifier names, oldest first.
+pub(crate) fn load_sorted<T: DeserializeOwned>(
+    directory: &Path,
+    created: impl Fn(&T) -> String,
+) -> Result<Vec<T>, Error> {
+    let mut records: Vec<T> = read_records(directory)?;
+    records.sort_by_key(created);
+    Ok(records)
 }
 
 /// Reads the files of a directory that an identifier names.

@@ -123,6 +123,7 @@ mod tests {
             container_id: ContainerId::from_bytes([number; 32]),
             sandbox_id: SandboxId::from_bytes([number; 32]),
             sandbox_key: "/run/x".into(),
+            driver: None,
             link: Some(LinkRecord {
                 host_device: "veth".to_owned(),
                 device: "eth0".to_owned(),

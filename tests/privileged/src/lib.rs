@@ -16,6 +16,7 @@
 //! | `load`     | many containers and many clients at once                         |
 //! | `options`  | which engine is started, and how                                |
 //! | `differential` | the same requests to two engines                            |
+//! | `plugin`   | a plugin for networks or addresses, played by a thread           |
 //! | `client`   | one run of a command-line client and what came out               |
 //! | `foreign`  | client libraries that others wrote                               |
 //! | `http`     | raw HTTP/1.1 over the engine's socket                            |
@@ -49,6 +50,7 @@ pub mod isolated;
 pub mod load;
 pub mod names;
 pub mod options;
+pub mod plugin;
 pub mod registry;
 pub mod sandbox;
 pub mod schema;
@@ -63,6 +65,7 @@ pub use client::{Client, Run};
 pub use daemon::Daemon;
 pub use isolated::Isolated;
 pub use options::{Engine, Options};
+pub use plugin::Plugin;
 pub use tmux::Tmux;
 pub use wait::{skip, until};
 pub use wire::Wire;

@@ -34,7 +34,7 @@ pub fn network(network: &NetworkInfo, members: &[NetworkMember], version: ApiVer
         enable_ipv4: (version >= ApiVersion(48)).then_some(network.ipv4),
         enable_ipv6: network.ipv6,
         ipam: Ipam {
-            driver: "default".to_owned(),
+            driver: network.ipam_driver.clone(),
             options: network.ipam_options.clone(),
             config: Some(network.pools.iter().map(pool).collect()),
         },

@@ -176,7 +176,7 @@ fn plugins() -> Plugins {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     Plugins {
         volume: words(&["local"]),
-        network: words(&["bridge", "host", "null"]),
+        network: words(&["bridge", "host", "ipvlan", "macvlan", "null"]),
         authorization: None,
         log: words(&engine::LOG_DRIVERS),
     }

@@ -363,6 +363,7 @@ fn networks_and_volumes_are_dockers() {
         ipv6: false,
         internal: false,
         attachable: false,
+        ipam_driver: "default".to_owned(),
         ipam_options: None,
         pools: Vec::new(),
         fixed_subnet: false,

@@ -9,12 +9,12 @@ use super::route::RouteSocket;
 use super::socket::Reply;
 
 const IFINFOMSG: usize = 16;
-const INFO_KIND: u16 = 1;
-const INFO_DATA: u16 = 2;
+pub(super) const INFO_KIND: u16 = 1;
+pub(super) const INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 /// `IF_OPER_UP` of RFC 2863.
 const OPERATIONAL: u8 = 6;
-const NEW: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
+pub(super) const NEW: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
 
 /// A network device, as far as an engine cares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod message;
 mod port;
 mod route;
 mod socket;
+mod stacked;
 
 pub use address::Address;
 pub(crate) use address::ip_address;
@@ -16,3 +17,4 @@ pub use link::{Link, VethPair};
 pub use message::{Attribute, Message, attributes};
 pub use route::{Route, RouteSocket};
 pub use socket::{Protocol, Reply, Socket};
+pub use stacked::{Child, Stacked};
