@@ -9,6 +9,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     if let Some(("load", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return crate::load::run(rest);
     }
+    if let Some(("networks", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return crate::networks::run(rest);
+    }
     let rounds: u32 = arguments.first().map_or(Ok(10), |text| text.parse()).context("N is a number")?;
     let programs = build(Profile::Tests)?;
     let gantry = programs.get("gantry").context("the build made no gantry program")?;

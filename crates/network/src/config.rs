@@ -40,8 +40,8 @@ pub struct NetworkConfig {
     pub default_bind_ip: IpAddr,
     /// Where networks that name no subnet get theirs; empty for Docker's pools (`--default-address-pool`).
     pub address_pools: Vec<AddressPool>,
-    /// Driver options of bridge networks that do not say otherwise (`--default-network-opt bridge=…`).
-    pub default_options: BTreeMap<String, String>,
+    /// Options of networks that do not say otherwise, by driver (`--default-network-opt bridge=…`).
+    pub default_options: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// A block of addresses that networks are cut from.

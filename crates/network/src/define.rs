@@ -26,6 +26,7 @@ impl Network {
     pub fn create_network(&self, request: NetworkRequest) -> Result<NetworkInfo, Error> {
         check_name(&request.name)?;
         check_driver(&request)?;
+        let request = self.with_defaults(request);
         let wanted = self.ask_plugins(&request)?;
         let created = self.create(request, &wanted);
         if let Some(lease) = wanted.lease.filter(|_| created.is_err()) {
@@ -44,7 +45,6 @@ impl Network {
         if driver::is_other(&request.driver) {
             return self.create_driver_network(request, wanted, changing);
         }
-        let request = self.with_defaults(request);
         let options = BridgeOptions::parse(&request.options)?;
         let record = {
             let mut route = lock(&self.route);
@@ -164,8 +164,9 @@ impl Network {
 
     /// The daemon's default options, where the request says nothing; one made from a configuration takes only that.
     fn with_defaults(&self, mut request: NetworkRequest) -> NetworkRequest {
-        if request.config_from.is_empty() {
-            for (key, value) in &self.config.default_options {
+        if request.config_from.is_empty() && !request.config_only {
+            let driver = if request.driver.is_empty() { "bridge" } else { &request.driver };
+            for (key, value) in self.config.default_options.get(driver).into_iter().flatten() {
                 request.options.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }

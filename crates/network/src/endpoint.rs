@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use types::{ContainerId, EndpointId, NetworkId, SandboxId};
 
-use crate::{DriverEndpoint, MacAddress, PortBinding, PortRequest};
+use crate::{DriverEndpoint, MacAddress, PortBinding, PortRequest, Protocol};
 
 /// What to attach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct AttachRequest {
     pub names: Vec<String>,
     /// Make this network the way to the outside: default route, and published ports.
     pub is_gateway: bool,
+    /// Ports that it offers, which a plugin may want to know of.
+    pub exposed: Vec<(Protocol, u16)>,
     /// Options for a plugin.
     pub options: BTreeMap<String, String>,
     /// Ports to publish on the host.

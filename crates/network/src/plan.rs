@@ -225,6 +225,7 @@ pub(crate) mod tests {
             link_local: vec![],
             device: None,
             names: vec![],
+            exposed: vec![],
             options: std::collections::BTreeMap::new(),
             is_gateway: true,
             ports: vec![],

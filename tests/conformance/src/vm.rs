@@ -30,6 +30,10 @@ pub const ENGINE_MODULES: &[&str] = &[
     "nft_fib_ipv4",
     "nft_fib_inet",
     "nf_conntrack_netlink",
+    "macvlan",
+    "ipvlan",
+    "8021q",
+    "dummy",
 ];
 /// What the kernel is told; it hands words that it does not know to process 1 as environment.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 cgroup_no_v1=all mitigations=off tsc=reliable no_timer_check";

@@ -87,5 +87,6 @@ checks!(
     cdi_devices_are_given,
     privileged_may_everything,
     bridge_carries,
+    wires_carry,
     mapped_containers_work,
 );

@@ -282,6 +282,24 @@ fn net_24_parents_and_modes_that_cannot_be_are_told() {
 }
 
 #[test]
+fn net_24_options_of_the_daemon_hold_for_each_driver() {
+    let mut wire = Wire::new();
+    let (card, _, subnet, _) = card(&mut wire);
+    let flag = format!("--default-network-opt=macvlan=parent={card}");
+    let daemon = Daemon::prepare(Options { flags: vec![flag], ..Options::default() });
+    if daemon.is_reference() {
+        return skip("20.10 has no default options of networks");
+    }
+    daemon.launch();
+    let made = Made::new(&daemon, daemon.stock());
+    daemon.docker(&["network", "create", "-d", "macvlan", "--subnet", &format!("{subnet}.0/24"), "lan"]).exits(0);
+    assert_eq!(made.inspect("lan", "{{json .Options}}"), format!("{{\"parent\":\"{card}\"}}"));
+    daemon.docker(&["network", "create", "plain"]).exits(0);
+    assert_eq!(made.inspect("plain", "{{json .Options}}"), "{}");
+    daemon.docker(&["network", "rm", "lan", "plain"]).exits(0);
+}
+
+#[test]
 fn net_39_the_daemon_tells_its_network_drivers() {
     let daemon = Daemon::shared();
     let told = daemon.docker(&["info", "-f", "{{join .Plugins.Network \" \"}}"]);

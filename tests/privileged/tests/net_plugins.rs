@@ -76,7 +76,12 @@ fn net_41_a_plugin_s_network_carries_containers() {
         (&block.clone().into(), &format!("{gateway}/24").into())
     );
     let one = made.sleeper(&["--network", &network]);
-    let two = made.sleeper(&["--network", &network, "--ip", &format!("{subnet}.50")]);
+    let fifty = format!("{subnet}.50");
+    let two = made.sleeper(&["--network", &network, "--ip", &fifty, "-p", "8080", "--expose", "53/udp"]);
+    let ports = &plugin.body("CreateEndpoint")["Options"]["com.docker.network.portmap"][0];
+    assert_eq!((&ports["Proto"], &ports["Port"], &ports["HostPort"]), (&6.into(), &8080.into(), &0.into()));
+    let exposed = &plugin.body("CreateEndpoint")["Options"]["com.docker.network.endpoint.exposedports"];
+    assert_eq!(exposed.as_array().map(Vec::len), Some(2), "{exposed}");
     assert_eq!(made.setting(&one, &network, "IPAddress"), format!("{subnet}.2"));
     assert_eq!(made.setting(&one, &network, "Gateway"), gateway);
     assert_eq!(plugin.body("CreateEndpoint")["Interface"]["Address"], format!("{subnet}.50/24"));
@@ -167,6 +172,8 @@ fn net_41_a_plugin_that_hangs_does_not_hang_the_daemon() {
     plugin.heal();
     creating.join().expect("the client ends").exits(1);
     daemon.launch();
+    // The plugin is told that nothing came of it.
+    until("the plugin is told", 30, || plugin.asked().contains(&"DeleteNetwork".to_owned()).then_some(()));
     daemon.docker(&["network", "create", "hanging"]).exits(0);
     daemon.docker(&["network", "rm", "hanging", "other"]).exits(0);
     assert_eq!(daemon.listing(&daemon.data_root().join("network/driver"), 1).len(), 0);

@@ -1,4 +1,4 @@
-//! `--default-network-opt bridge=KEY=VALUE`: driver options of networks that do not say otherwise.
+//! `--default-network-opt DRIVER=KEY=VALUE`: driver options of networks that do not say otherwise.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,20 @@ use super::values::field;
 
 const KEY: &str = "default-network-opts";
 
-type Options = BTreeMap<String, String>;
+/// By driver.
+type Options = BTreeMap<String, BTreeMap<String, String>>;
 
-/// The options of bridge networks, which are all that users can make.
+/// The options. Those of a driver that is not there do nothing until it is.
 pub(super) fn read(merged: &Merged) -> anyhow::Result<Options> {
     let pairs = match merged.get(KEY).and_then(|given| given.json.as_ref()) {
         Some(json) => from_file(json).map_err(|message| merged.invalid(KEY, &message))?,
         None => merged.all(KEY, from_flag)?,
     };
-    match pairs.iter().find(|(driver, ..)| driver != "bridge") {
-        Some((driver, ..)) => {
-            let message = format!("{KEY}: options of the network driver {driver:?} are not supported by this engine");
-            Err(merged.invalid(KEY, &message))
-        }
-        None => Ok(pairs.into_iter().map(|(_, key, value)| (key, value)).collect()),
+    let mut options = Options::new();
+    for (driver, key, value) in pairs {
+        options.entry(driver).or_default().insert(key, value);
     }
+    Ok(options)
 }
 
 fn from_flag(text: &str) -> Result<(String, String, String), String> {

@@ -47,7 +47,7 @@ pub(super) struct Options {
     /// Where networks that name no subnet get theirs.
     pub address_pools: Vec<AddressPool>,
     /// Driver options of bridge networks that do not say otherwise.
-    pub default_network_options: BTreeMap<String, String>,
+    pub default_network_options: BTreeMap<String, BTreeMap<String, String>>,
     pub proxies: Proxies,
     pub container: ContainerDefaults,
     pub oom_score_adjust: Option<i32>,

@@ -174,6 +174,7 @@ pub(crate) fn attach_request(container: &Container, network: &str, request: &End
         device: request.driver_opts.get(crate::networks::DEVICE_NAME).cloned(),
         names: attachments::names(spec, &name, request),
         is_gateway: false,
+        exposed: spec.config.exposed_ports.iter().map(|key| (key.protocol, key.port)).collect(),
         options: request.driver_opts.clone(),
         ports: Vec::new(),
         container_name: name,

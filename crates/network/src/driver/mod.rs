@@ -24,7 +24,7 @@ use types::NetworkId;
 use crate::definition::Subnet;
 use crate::info::Driver;
 use crate::plugin::network::StaticRoute;
-use crate::plugin::{Directories, Plugins};
+use crate::plugin::{Directories, Plugins, Role};
 use crate::pool::Pools;
 use crate::records::{load_sorted, remove_user};
 use crate::{EndpointRecord, Error, IpamPool, Network, NetworkConfig, paths};
@@ -160,9 +160,13 @@ impl Drivers {
         std::fs::create_dir_all(&directory).map_err(|source| Error::Record { path: directory.clone(), source })?;
         let found: Vec<DriverNetwork> = load_sorted(&directory, |network: &DriverNetwork| network.created.clone())?;
         let (made, begun): (Vec<_>, Vec<_>) = found.into_iter().partition(|network| network.made);
-        for network in begun {
+        for network in &begun {
             tracing::info!(network = network.name, "forgetting a network that its plugin had not agreed to");
             remove_user(&paths::driver_record(config, &network.id))?;
+        }
+        if !begun.is_empty() {
+            // It may know of them all the same; a daemon that starts does not wait for it.
+            std::thread::spawn(move || begun.iter().for_each(take_back));
         }
         let networks = RwLock::new(made.into_iter().map(Arc::new).collect());
         Ok(Self { networks, plugins: Plugins::new(Directories::default()), replayed: Mutex::default() })
@@ -213,6 +217,19 @@ impl Drivers {
 
     fn forget(&self, id: &NetworkId) {
         self.networks.write().unwrap_or_else(PoisonError::into_inner).retain(|other| other.id != *id);
+    }
+}
+
+/// Tells the plugins of a network that was only begun that it will not be.
+fn take_back(network: &DriverNetwork) {
+    let plugins = Plugins::new(Directories::default());
+    if let Settings::Plugin { name } = &network.settings
+        && let Ok(plugin) = plugins.find(name, Role::Network)
+    {
+        plugin.undo(plugin.delete_network(network.id.as_str()));
+    }
+    if let Some(lease) = &network.lease {
+        lease.give_back(&plugins);
     }
 }
 

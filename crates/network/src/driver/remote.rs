@@ -76,7 +76,7 @@ impl Network {
         let plugin = self.drivers.plugins.find(name, Role::Network)?;
         let (network, endpoint) = (record.network_id.clone(), record.endpoint_id.clone());
         let (network, endpoint) = (network.as_str(), endpoint.as_str());
-        let options = port_options(&place.request.options, &place.request.ports);
+        let options = port_options(&place.request.options, &place.request.exposed, &place.request.ports);
         let own =
             |ipv6: bool| place.addresses.iter().map(|own| own.address).find(|net| matches!(net, IpNet::V6(_)) == ipv6);
         let wanted = Interface { ipv4: own(false), ipv6: own(true), mac: place.request.mac };
@@ -91,7 +91,11 @@ impl Network {
         self.move_in(&plugin, &mut place, &chosen, &joined, record).inspect_err(|_| undo())?;
         if record.is_gateway {
             let published = plugin
-                .publish(network, endpoint, &port_options(&place.request.options, &place.request.ports))
+                .publish(
+                    network,
+                    endpoint,
+                    &port_options(&place.request.options, &place.request.exposed, &place.request.ports),
+                )
                 .and_then(|()| plugin.published(network, endpoint));
             match published {
                 Ok(ports) => record.ports = ports,

@@ -24,7 +24,7 @@ impl Network {
             let plugin = self.drivers.plugins.find(name, Role::Network)?;
             let (network, endpoint) = (record.network_id.as_str(), record.endpoint_id.as_str());
             let no_options = std::collections::BTreeMap::new();
-            plugin.publish(network, endpoint, &port_options(&no_options, ports))?;
+            plugin.publish(network, endpoint, &port_options(&no_options, &[], ports))?;
             record.ports = plugin.published(network, endpoint)?;
         }
         Ok(())

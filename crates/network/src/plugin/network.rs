@@ -274,11 +274,19 @@ impl Plugin {
 }
 
 /// The ports of a container in libnetwork's words, beside the options of the endpoint.
-pub(crate) fn port_options(options: &BTreeMap<String, String>, ports: &[PortRequest]) -> Options {
+pub(crate) fn port_options(
+    options: &BTreeMap<String, String>,
+    exposed: &[(Protocol, u16)],
+    ports: &[PortRequest],
+) -> Options {
     let mut all: Options = options.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     let bindings: Vec<Value> = ports.iter().map(port).collect();
+    let mut offered: Vec<(u8, u16)> = exposed.iter().map(|(protocol, port)| (protocol.number(), *port)).collect();
+    offered.extend(ports.iter().map(|port| (port.protocol.number(), port.container_port)));
+    offered.sort_unstable();
+    offered.dedup();
     let exposed: Vec<Value> =
-        ports.iter().map(|port| json!({ "Proto": port.protocol.number(), "Port": port.container_port })).collect();
+        offered.iter().map(|(protocol, port)| json!({ "Proto": protocol, "Port": port })).collect();
     all.insert(PORT_MAP.to_owned(), bindings.into());
     all.insert(EXPOSED.to_owned(), exposed.into());
     all

@@ -122,6 +122,7 @@ pub fn request(ports: &[PortRequest]) -> AttachRequest {
         link_local: vec![],
         device: None,
         names: vec![],
+        exposed: vec![],
         options: std::collections::BTreeMap::new(),
         is_gateway: true,
         ports: ports.to_vec(),

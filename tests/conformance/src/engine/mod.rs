@@ -45,6 +45,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("cdi_devices_are_given", devices::cdi_devices_are_given),
     ("privileged_may_everything", devices::privileged_may_everything),
     ("bridge_carries", network::bridge_carries),
+    ("wires_carry", network::wires_carry),
     ("mapped_containers_work", mapped::mapped_containers_work),
 ];
 
