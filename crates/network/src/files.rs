@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-/// The fixed first lines of `/etc/hosts`, as Docker writes them.
-const HOSTS_HEAD: &str = "127.0.0.1\tlocalhost\n\
-    ::1\tlocalhost ip6-localhost ip6-loopback\n\
+/// The fixed first line of `/etc/hosts`, as Docker writes it, and those of a container that has IPv6.
+const HOSTS_HEAD: &str = "127.0.0.1\tlocalhost\n";
+const HOSTS_IPV6: &str = "::1\tlocalhost ip6-localhost ip6-loopback\n\
     fe00::\tip6-localnet\n\
     ff00::\tip6-mcastprefix\n\
     ff02::1\tip6-allnodes\n\
@@ -27,6 +27,8 @@ pub struct HostsFile {
     pub addresses: Vec<IpAddr>,
     /// `--add-host`: name and address, in order.
     pub extra: Vec<(String, IpAddr)>,
+    /// The container has no IPv6, and no fixed names for it.
+    pub no_ipv6: bool,
 }
 
 /// What goes into `/etc/resolv.conf`.
@@ -56,7 +58,7 @@ impl HostsFile {
     /// The text, as Docker writes it.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut text = HOSTS_HEAD.to_owned();
+        let mut text = [HOSTS_HEAD, if self.no_ipv6 { "" } else { HOSTS_IPV6 }].concat();
         for (name, address) in &self.extra {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{address}\t{name}");
@@ -259,6 +261,8 @@ mod tests {
         assert!(hosts.render().ends_with("ff02::2\tip6-allrouters\n10.0.0.9\tdb\n172.17.0.2\tweb\n"));
         hosts.domainname = "example.com".to_owned();
         assert!(hosts.render().ends_with("172.17.0.2\tweb.example.com web\n"));
+        hosts.no_ipv6 = true;
+        assert!(hosts.render().starts_with("127.0.0.1\tlocalhost\n10.0.0.9\tdb\n"));
     }
 
     #[test]

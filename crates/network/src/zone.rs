@@ -25,7 +25,7 @@ struct Names {
 /// What one container sees of the zone: its networks in the order of preference, each with its links there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// Network, and the names that links on it stand for, by lower-case alias.
+    /// Network, and the names that links on it stand for, by alias; both in lower case.
     pub networks: Vec<(NetworkId, BTreeMap<String, String>)>,
 }
 
@@ -102,8 +102,9 @@ impl Zone {
 // === impl Names ===
 
 impl Names {
+    /// By the name in lower case.
     fn find(&self, name: &str) -> Option<Vec<IpAddr>> {
-        let known = self.addresses.get(&name.to_lowercase())?;
+        let known = self.addresses.get(name)?;
         Some(known.iter().map(|(_, address)| *address).collect())
     }
 }

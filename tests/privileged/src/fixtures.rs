@@ -4,6 +4,7 @@
 //! <cache>/busybox-<key>.tar        docker-archive of busybox:latest
 //! <cache>/debian-<key>.tar         docker-archive of debian:bookworm
 //! <cache>/web-<key>.tar            docker-archive of web:v1 (nginx)
+//! <cache>/programs-<key>.tar       docker-archive of programs:v1 (redis, PostgreSQL, nginx, a Java with Tomcat's libraries)
 //! <cache>/hello-world-<key>.tar    docker-archive of hello-world:latest
 //! <cache>/debian-<key>.debs/       nginx-light and what it needs, for an installation by hand
 //! ```
@@ -31,6 +32,8 @@ pub enum Fixture {
     Debian,
     /// `web:v1`, nginx on Debian, serving `hello`.
     Web,
+    /// `programs:v1`, servers that find each other: redis, PostgreSQL, nginx, a Java with Tomcat's libraries.
+    Programs,
     /// `hello-world:latest`, for reference engines; Gantry ships its own.
     HelloWorld,
 }
@@ -39,7 +42,7 @@ pub enum Fixture {
 
 impl Fixture {
     /// All fixtures, cheapest first.
-    pub const ALL: [Self; 4] = [Self::Busybox, Self::HelloWorld, Self::Debian, Self::Web];
+    pub const ALL: [Self; 5] = [Self::Busybox, Self::HelloWorld, Self::Debian, Self::Web, Self::Programs];
 
     /// The reference under which the archive's image is loaded.
     pub fn reference(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Fixture {
             Self::Busybox => "busybox:latest",
             Self::Debian => "debian:bookworm",
             Self::Web => "web:v1",
+            Self::Programs => "programs:v1",
             Self::HelloWorld => "hello-world:latest",
         }
     }
@@ -85,6 +89,7 @@ impl Fixture {
             Self::HelloWorld => ("hello-world", sha256(&fs::read(busybox()?)?).to_string()),
             Self::Debian => ("debian", debian_arguments(Path::new("")).join(" ")),
             Self::Web => ("web", web_arguments().join(" ")),
+            Self::Programs => ("programs", programs_arguments().join(" ")),
         };
         let key = sha256(format!("{RECIPES} {SUITE} {recipe}").as_bytes()).hex();
         Ok(format!("{name}-{}", &key[..12]))
@@ -103,6 +108,7 @@ impl Fixture {
                 bootstrap(path, &web_arguments())?,
                 debian_config(&["nginx", "-g", "daemon off;"], json!({"80/tcp": {}})),
             ),
+            Self::Programs => (bootstrap(path, &programs_arguments())?, debian_config(&["bash"], json!({}))),
         };
         let image = Image { reference: self.reference().to_owned(), layers: vec![layer], config };
         let partial = path.with_extension("partial");
@@ -179,6 +185,20 @@ fn web_arguments() -> Vec<String> {
         "--variant=minbase".to_owned(),
         "--include=nginx-light,python3-minimal,procps,curl".to_owned(),
         "--customize-hook=echo hello >\"$1/var/www/html/index.html\"".to_owned(),
+    ]
+}
+
+/// Without what is large and not asked for: manuals, the compiler behind PostgreSQL's `jit`, its first database.
+fn programs_arguments() -> Vec<String> {
+    let unused = "rm -rf \"$1\"/usr/lib/x86_64-linux-gnu/libLLVM* \"$1\"/usr/lib/x86_64-linux-gnu/libz3* \
+                  \"$1\"/var/lib/postgresql/15";
+    vec![
+        "--variant=minbase".to_owned(),
+        "--include=redis-server,postgresql,nginx-light,libtomcat10-java,tomcat10-common,openjdk-17-jre-headless"
+            .to_owned(),
+        "--dpkgopt=path-exclude=/usr/share/doc/*".to_owned(),
+        "--dpkgopt=path-exclude=/usr/share/locale/*".to_owned(),
+        format!("--customize-hook={unused}"),
     ]
 }
 

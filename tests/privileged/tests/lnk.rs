@@ -207,3 +207,108 @@ fn lnk_12_the_linked_has_a_second_name() {
         remove(&client, &[&web, &db]);
     }
 }
+
+/// A user's network; gives its name.
+fn network(daemon: &Daemon, client: &Client, options: &[&str]) -> String {
+    let name = daemon.name("net");
+    client.run(&[&["network", "create"], options, &[&name]].concat()).exits(0);
+    name
+}
+
+fn address_on(client: &Client, container: &str, network: &str) -> String {
+    let format = format!("{{{{(index .NetworkSettings.Networks {network:?}).IPAddress}}}}");
+    client.run(&["inspect", "-f", &format, container]).ok().to_owned()
+}
+
+#[test]
+fn lnk_01_a_link_is_a_name_on_a_network_of_ones_own() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
+        let net = network(daemon, &client, &[]);
+        let db = sleeper(daemon, &client, "db", &["--network", &net]);
+        let web = sleeper(daemon, &client, "web", &["--network", &net, "--link", &format!("{db}:store")]);
+        let other = sleeper(daemon, &client, "other", &["--network", &net]);
+        let at = address_on(&client, &db, &net);
+        assert!(exec(&client, &web, "nslookup store").contains(&at));
+        // It is this container's name for the other: nobody else knows it, and there is no line and no variable.
+        assert!(!exec(&client, &other, "nslookup store").contains(&at));
+        assert!(!exec(&client, &web, "cat /etc/hosts; env").to_lowercase().contains("store"));
+        // The other starts again at another address.
+        client.run(&["stop", "-t", "0", &db]).exits(0);
+        let thief = sleeper(daemon, &client, "thief", &["--network", &net]);
+        client.run(&["start", &db]).exits(0);
+        let now = address_on(&client, &db, &net);
+        assert!(exec(&client, &web, "nslookup store").contains(&now));
+        remove(&client, &[&web, &db, &other, &thief]);
+        client.run(&["network", "rm", &net]).exits(0);
+    }
+}
+
+#[test]
+fn lnk_06_variables_follow_a_new_name_at_the_next_start() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
+        let db = sleeper(daemon, &client, "db", &["--expose", "5432"]);
+        let web = sleeper(daemon, &client, "web", &["--link", &format!("{db}:db")]);
+        let (new_web, new_db) = (daemon.name("web"), daemon.name("db"));
+        client.run(&["rename", &web, &new_web]).exits(0);
+        client.run(&["rename", &db, &new_db]).exits(0);
+        client.run(&["restart", "-t", "0", &new_web]).exits(0);
+        let first = exec(&client, &new_web, "tr '\\0' '\\n' < /proc/1/environ");
+        assert!(first.contains(&format!("DB_NAME=/{new_web}/db\n")), "{first}");
+        assert!(first.contains(&format!("DB_PORT=tcp://{}:5432\n", address(&client, &new_db))), "{first}");
+        let hosts = exec(&client, &new_web, "cat /etc/hosts");
+        assert!(hosts.contains(&format!("{new_db}\n")) && hosts.contains("\tdb "), "{hosts}");
+        let shown = client.run(&["inspect", "-f", "{{ .HostConfig.Links }}", &new_web]);
+        assert_eq!(shown.ok(), format!("[/{new_db}:/{new_web}/db]"));
+        remove(&client, &[&new_web, &new_db]);
+    }
+}
+
+#[test]
+fn lnk_11_one_on_another_network_is_out_of_reach() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
+        let net = network(daemon, &client, &[]);
+        let db = sleeper(daemon, &client, "db", &["--network", &net]);
+        let web = daemon.name("web");
+        let refused = client.run(&["run", "--name", &web, "--link", &format!("{db}:db"), "busybox", "true"]);
+        refused.exits(125).says(&format!("Cannot link to /{db}, as it does not belong to the default network"));
+        remove(&client, &[&web, &db]);
+        client.run(&["network", "rm", &net]).exits(0);
+    }
+}
+
+#[test]
+fn lnk_11_host_and_shared_networks_take_no_links() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
+        let db = sleeper(daemon, &client, "db", &[]);
+        let link = format!("{db}:db");
+        let host = client.run(&["run", "--rm", "--net=host", "--link", &link, "busybox", "true"]);
+        host.exits(125).says("host type networking can't be used with links");
+        let shared =
+            client.run(&["run", "--rm", "--network", &format!("container:{db}"), "--link", &link, "busybox", "true"]);
+        shared.exits(125).says("container type network can't be used with links");
+        let on_host = sleeper(daemon, &client, "onhost", &["--net=host"]);
+        let refused = client.run(&["run", "--rm", "--link", &format!("{on_host}:x"), "busybox", "true"]);
+        refused.exits(125).says("conflicting options: host type networking can't be used with links");
+        remove(&client, &[&db, &on_host]);
+    }
+}
+
+#[test]
+fn lnk_12_the_second_name_finds_the_linked() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
+        let db = sleeper(daemon, &client, "db", &[]);
+        let web = sleeper(daemon, &client, "web", &["--link", &format!("{db}:data")]);
+        let id = |name: &str| client.run(&["inspect", "-f", "{{.Id}}", name]).ok().to_owned();
+        assert_eq!(id(&format!("/{web}/data")), id(&db));
+        assert_eq!(id(&format!("{web}/data")), id(&db));
+        // A container that others link to goes without asking them.
+        client.run(&["rm", "-f", &db]).exits(0);
+        assert_eq!(client.run(&["inspect", "-f", "{{len .HostConfig.Links}}", &web]).ok(), "0");
+        remove(&client, &[&web]);
+    }
+}

@@ -208,11 +208,66 @@ fn net_28_connect_takes_alias_address_and_link() {
         made.run(&["network", "connect", "--link", &format!("{db}:store"), &name, &web]);
         assert!(made.exec(&web, "nslookup store").contains(&format!("Address: {address}")));
         let refused = client.run(&["network", "connect", "--alias", "x", "bridge", &web]);
-        refused.exits(1).says("network-scoped alias");
+        refused.exits(1).says(if daemon.is_reference() {
+            "network-scoped alias"
+        } else {
+            "network-scoped aliases are only supported for user-defined networks"
+        });
         client
             .run(&["network", "connect", "--ip", "10.9.9.9", "bridge", &web])
             .exits(1)
             .says("user defined networks only");
+    }
+}
+
+#[test]
+fn net_28_connect_takes_everything_else_that_it_has_flags_for() {
+    let daemon = Daemon::shared();
+    for client in daemon.clients() {
+        let mut made = Made::new(daemon, &client);
+        let process = std::process::id();
+        let (v4, v6) = (subnet(29), format!("fd00:{:x}:{:x}:29", process & 0xffff, process >> 16));
+        let (v4_block, v6_block) = (format!("{v4}.0/24"), format!("{v6}::/64"));
+        let (six, _) = made.network(&["--ipv6", "--subnet", &v4_block, "--subnet", &v6_block]);
+        let container = made.sleeper(&[]);
+        let wanted = format!("{v6}::77");
+        made.run(&["network", "connect", "--ip6", &wanted, "--link-local-ip", "169.254.9.9", &six, &container]);
+        assert!(made.exec(&container, "ip -o -6 addr show eth1").contains(&format!("inet6 {wanted}/64")));
+        assert!(made.exec(&container, "ip -o -4 addr show eth1").contains("inet 169.254.9.9/"));
+        let settings = format!("(index .NetworkSettings.Networks {six:?})");
+        assert_eq!(made.inspect(&container, &format!("{{{{{settings}.GlobalIPv6Address}}}}")), wanted);
+        let outside = client.run(&["network", "connect", "--ip6", "fd00:bad::1", &six, &made.sleeper(&[])]);
+        outside.exits(1);
+        // Options of the driver are kept and shown, and one of them names the device.
+        let (plug, _) = made.network(&[]);
+        let option = ["--driver-opt", "com.example.colour=red"];
+        made.run(&[&["network", "connect"], &option[..], &[&plug, &container]].concat());
+        let settings = format!("(index .NetworkSettings.Networks {plug:?})");
+        let kept = made.inspect(&container, &format!("{{{{{settings}.DriverOpts}}}}"));
+        assert_eq!(kept, "map[com.example.colour:red]");
+        if daemon.is_reference() {
+            // What follows is newer than 20.10.
+            return;
+        }
+        let (named, _) = made.network(&[]);
+        let name = "com.docker.network.endpoint.ifname=plug0";
+        made.run(&["network", "connect", "--driver-opt", name, &named, &container]);
+        let at = made.address(&container, &named);
+        assert!(made.exec(&container, "ip -o -4 addr show plug0").contains(&format!("inet {at}/")));
+        // The way out is that of the highest priority, and then again the other's.
+        let (way, _) = made.network(&[]);
+        let gateway = |network: &str| {
+            made.inspect(&container, &format!("{{{{(index .NetworkSettings.Networks {network:?}).Gateway}}}}"))
+        };
+        let leads = |network: &str| {
+            let route = format!("default via {} ", gateway(network));
+            made.exec(&container, "ip -4 route").contains(&route)
+        };
+        assert!(leads("bridge"));
+        made.run(&["network", "connect", "--gw-priority", "10", &way, &container]);
+        assert!(leads(&way));
+        made.run(&["network", "disconnect", &way, &container]);
+        assert!(leads("bridge"));
     }
 }
 

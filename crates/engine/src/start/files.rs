@@ -123,12 +123,14 @@ fn hosts_text(
     }
     extra.extend(linked.iter().flat_map(|linked| linked.link.ips().map(|address| (linked.names(), address))));
     let links = connection.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
+    let ipv6 = has_ipv6(spec);
     let addresses = links.flat_map(LinkRecord::ips);
     let file = HostsFile {
         hostname: spec.config.hostname.clone(),
         domainname: spec.config.domainname.clone(),
-        addresses: addresses.collect(),
+        addresses: addresses.filter(|address| ipv6 || address.is_ipv4()).collect(),
         extra,
+        no_ipv6: !ipv6,
     };
     Ok(file.render())
 }
@@ -141,18 +143,27 @@ pub(crate) fn own_names(spec: &ContainerSpec) -> String {
 
 /// `--add-host name:address`; the address may be `host-gateway`. Malformed entries were refused at create.
 fn extra_hosts(engine: &Engine, spec: &ContainerSpec) -> Vec<(String, IpAddr)> {
+    let named = &engine.config.container.host_gateway;
     let entries = spec.host.extra_hosts.iter().filter_map(|entry| {
         let (name, address) = entry.split_once([':', '='])?;
-        let address = match address {
-            "host-gateway" => match engine.config.container.host_gateway.first() {
-                Some(address) => *address,
-                None => engine.network.default_bridge_gateway()?,
-            },
-            text => text.trim_matches(['[', ']']).parse().ok()?,
+        let addresses: Vec<IpAddr> = match address {
+            // The daemon may have one of each family.
+            "host-gateway" if !named.is_empty() => named.clone(),
+            "host-gateway" => vec![engine.network.default_bridge_gateway()?],
+            text => vec![text.trim_matches(['[', ']']).parse().ok()?],
         };
-        Some((name.to_owned(), address))
+        Some(addresses.into_iter().map(|address| (name.to_owned(), address)))
     });
-    entries.collect()
+    entries.flatten().collect()
+}
+
+/// Whether the container has IPv6: it can be switched off in it, and in the kernel.
+fn has_ipv6(spec: &ContainerSpec) -> bool {
+    let off = |device: &str| {
+        let value = spec.host.sysctls.get(&format!("net.ipv6.conf.{device}.disable_ipv6"));
+        value.is_some_and(|value| value.trim() != "0")
+    };
+    !off("all") && !off("lo") && std::path::Path::new("/proc/net/if_inet6").exists()
 }
 
 fn put(path: &std::path::Path, text: &str) -> Result<(), Error> {
