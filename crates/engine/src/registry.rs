@@ -37,6 +37,9 @@ impl Registry {
         if let Some(container) = tables.by_name.get(name).and_then(|id| tables.by_id.get(id)) {
             return Ok(Arc::clone(container));
         }
+        if let Some(container) = tables.linked(name) {
+            return Ok(container);
+        }
         if reference.is_empty() {
             return Err(Error::NoSuchContainer(reference.to_owned()));
         }

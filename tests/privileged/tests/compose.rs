@@ -185,3 +185,39 @@ fn compose_of_the_first_edition_runs_an_application() {
 fn compose_of_the_second_edition_runs_an_application() {
     runs_an_application(&SECOND, "-");
 }
+
+/// Two services that have the same variables: from a file, and each its own.
+const SHARED: &str = r#"
+version: "2.4"
+services:
+  one: {image: busybox, command: [sleep, "1000"], env_file: [shared.env], environment: {OWN: one}, stop_grace_period: 0s}
+  two: {image: busybox, command: [sleep, "1000"], env_file: [shared.env], environment: {OWN: two}, stop_grace_period: 0s}
+"#;
+
+fn services_share_variables(places: &[&str]) {
+    let Some(program) = places.iter().map(PathBuf::from).find(|path| path.exists()) else {
+        return skip("compose is not installed");
+    };
+    let daemon = Daemon::start(Options::default());
+    let mut project = Project::new(&daemon, program);
+    if places == FIRST {
+        project.client.program = through(&daemon, "COMPOSE_API_VERSION=1.41", &project.client.program);
+    }
+    fs::write(project.directory.join("docker-compose.yml"), SHARED).unwrap();
+    fs::write(project.directory.join("shared.env"), "PASSWORD=s3cret\nMODE=test\n").unwrap();
+    project.compose(&["up", "-d"]).exits(0);
+    for service in ["one", "two"] {
+        let env = project.compose(&["exec", "-T", service, "env"]);
+        for line in ["PASSWORD=s3cret", "MODE=test", &format!("OWN={service}")] {
+            assert!(env.lines().contains(&line), "{line}: {env}");
+        }
+    }
+    // Each finds the other by the name of its service.
+    project.compose(&["exec", "-T", "one", "ping", "-c", "1", "-W", "5", "two"]).exits(0);
+    project.compose(&["down", "-t", "0"]).exits(0);
+}
+
+#[test]
+fn net_38_services_share_a_file_of_variables() {
+    services_share_variables(if Path::new(FIRST[0]).exists() { &FIRST } else { &SECOND });
+}

@@ -208,11 +208,10 @@ fn net_28_connect_takes_alias_address_and_link() {
         made.run(&["network", "connect", "--link", &format!("{db}:store"), &name, &web]);
         assert!(made.exec(&web, "nslookup store").contains(&format!("Address: {address}")));
         let refused = client.run(&["network", "connect", "--alias", "x", "bridge", &web]);
-        refused.exits(1).says(if daemon.is_reference() {
-            "network-scoped alias"
-        } else {
-            "network-scoped aliases are only supported for user-defined networks"
-        });
+        refused.exits(1).says("network-scoped alias");
+        let created = client.run(&["create", "--network-alias", "x", "busybox", "true"]);
+        assert_ne!(created.code, 0);
+        created.says("network-scoped aliases are only supported for user-defined networks");
         client
             .run(&["network", "connect", "--ip", "10.9.9.9", "bridge", &web])
             .exits(1)
