@@ -21,10 +21,23 @@ struct Tables {
     by_name: HashMap<String, ContainerId>,
 }
 
+// === impl Tables ===
+
+impl Tables {
+    /// Whom a link names: `parent/alias`.
+    fn linked(&self, name: &str) -> Option<Arc<Container>> {
+        let (parent, alias) = name.split_once('/')?;
+        let status = self.by_id.get(self.by_name.get(parent)?)?.status();
+        let link = status.links.iter().find(|link| link.alias == alias)?;
+        self.by_id.get(&link.target).map(Arc::clone)
+    }
+}
+
 // === impl Registry ===
 
 impl Registry {
-    /// Finds a container by full id, name (with or without slash) or unique id prefix, in that order.
+    /// Finds a container by full id, name (with or without slash), the name that a link gave it, or unique id prefix, in
+    /// that order.
     ///
     /// # Errors
     /// [`Error::NoSuchContainer`], [`Error::AmbiguousPrefix`].
