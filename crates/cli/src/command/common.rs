@@ -56,7 +56,8 @@ where
 /// The path of a container's resource.
 #[must_use]
 pub fn container_path(name: &str, tail: &str) -> String {
-    format!("/containers/{}{tail}", client::escape(name))
+    // The slash that `inspect` writes before names would make an empty word of the path.
+    format!("/containers/{}{tail}", client::escape(name.strip_prefix('/').unwrap_or(name)))
 }
 
 /// Writes an answer's body to stdout, or to a file that appears only when it is whole. `what` begins the message of a
