@@ -109,7 +109,7 @@ impl Network {
         let bridges = Bridges { default: default.map(Arc::new), users };
         drivers.reopen_parents(&mut route);
         let state = restore(&config, &bridges, &drivers, existing);
-        let firewall = if config.iptables { Some(open_firewall(&config, &bridges, &state)?) } else { None };
+        let firewall = open_firewall(&config, &bridges, &state)?;
         let reaper = Reaper::start(paths::pins(&config.exec_root))?;
         for bridge in bridges.all().filter(|_| config.iptables) {
             reaper.queue(Job::LetThrough(bridge.name.clone()));
@@ -310,19 +310,24 @@ fn restore(config: &NetworkConfig, bridges: &Bridges, drivers: &Drivers, existin
     state
 }
 
-/// The table is made with the first bridge: a daemon without one leaves the firewall alone.
-fn open_firewall(config: &NetworkConfig, bridges: &Bridges, state: &State) -> Result<Firewall, Error> {
+/// The table is made with the first bridge: a daemon without one leaves the firewall alone. `None` when it is not ours to
+/// use; then nothing of ours stays in it either.
+fn open_firewall(config: &NetworkConfig, bridges: &Bridges, state: &State) -> Result<Option<Firewall>, Error> {
     let table = match &config.bridge {
         DefaultBridge::Owned { name, .. } | DefaultBridge::Existing { name } => format!("gantry_{name}"),
         DefaultBridge::Disabled => format!("gantry_{}", random::digest(&config.data_root)),
     };
+    if !config.iptables {
+        Firewall::forget(&table);
+        return Ok(None);
+    }
     let policy = Policy { ipv6: config.ip6tables, direct: config.allow_direct_routing, mark: config.accept_mark };
     let mut firewall = Firewall::open(table, policy)?;
     let rules = bridges.rules();
     if !rules.is_empty() {
         firewall.render(&rules, &state.published())?;
     }
-    Ok(firewall)
+    Ok(Some(firewall))
 }
 
 /// Pins and devices that a daemon left when it was killed in the middle of something.

@@ -23,7 +23,9 @@ impl Pools {
         let make = |(subnet, asked): (Subnet, Option<&IpamPool>)| {
             let mut pool = AddressPool::new(name, subnet.net, asked.and_then(|asked| asked.range));
             let auxiliary = asked.into_iter().flat_map(|asked| asked.auxiliary.values().copied());
-            for address in auxiliary.chain(subnet.gateway) {
+            // A bridge may not be the gateway of those on it.
+            let own = asked.and_then(|asked| asked.gateway);
+            for address in auxiliary.chain(subnet.gateway).chain(own) {
                 // Checked when the network was made; one address may have two names.
                 let _ = pool.reserve(address);
             }

@@ -18,6 +18,10 @@
 //! | `pull_s`                                          | the same from that registry, nothing of it here             |
 //! | `names_per_s`, `names_p50_ms`, `names_p99_ms`     | lookups from inside a container, 32 at once by one socket   |
 //! | `names_socket_each_per_s`, `…_p99_ms`             | one after the other, each by a socket of its own            |
+//! | `direct_per_s`, `loopback_per_s`, `dnat_per_s`   | requests to nginx by wrk: at its own address, by a published port on loopback, and from another host |
+//! | `loopback_part`, `dnat_part`                      | the same as a part of `direct_per_s`                        |
+//! | `connect_ms`, `disconnect_ms`, `plug_total_ms`    | a running container and another network, medians            |
+//! | `start_100_ports_ms`                              | start of a container that publishes 100 ports, median       |
 //! | `images_peak_mb`                                  | the most memory resident at a time meanwhile (`VmHWM`)      |
 //!
 //! Memory is the sum of `Pss` (proc(5), smaps_rollup) over the engine's processes, in MB of 1024 kB.
@@ -26,6 +30,7 @@ mod figures;
 mod images;
 mod memory;
 mod names;
+mod network;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -86,7 +91,7 @@ fn foreign(plan: &Plan, socket: &Path) -> Result<Figures> {
 fn measure(plan: &Plan, client: Client, socket: &Path, processes: memory::Processes) -> Figures {
     let subject = Subject { client, socket: socket.to_owned(), processes, runs: plan.runs, many: plan.many };
     let mut figures = Figures::default();
-    let steps: [(&str, work::Step); 8] = [
+    let steps: [(&str, work::Step); 9] = [
         ("life_bridge", work::life_bridge),
         ("life_none", work::life_none),
         ("cli_run", work::cli_run),
@@ -95,6 +100,7 @@ fn measure(plan: &Plan, client: Client, socket: &Path, processes: memory::Proces
         ("logs", work::logs),
         ("images", images::images),
         ("names", names::names),
+        ("network", network::network),
     ];
     for (name, step) in steps {
         if plan.only.is_empty() || plan.only.iter().any(|wanted| wanted == name) {

@@ -28,6 +28,14 @@ pub fn publish(ports: &mut Ports, text: &str) -> Result<(), String> {
     } else {
         text
     };
+    let short;
+    let text = match address_and_port(text) {
+        Some(full) => {
+            short = full;
+            short.as_str()
+        }
+        None => text,
+    };
     let mut parts = text.rsplitn(3, ':');
     let container = parts.next().unwrap_or_default();
     let host_port = parts.next().unwrap_or_default();
@@ -58,6 +66,18 @@ pub fn publish(ports: &mut Ports, text: &str) -> Result<(), String> {
         ports.entry(key).or_default().push(Binding { address: address.clone(), port });
     }
     Ok(())
+}
+
+/// `ADDRESS:PORT`, as books write it for a random port of that address, in the notation that Docker takes; a number alone
+/// in front is a host port. `None` for everything else.
+fn address_and_port(text: &str) -> Option<String> {
+    let (front, port) = text.rsplit_once(':')?;
+    let ipv6 = front.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = match ipv6 {
+        Some(bare) => bare.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => front.parse::<std::net::Ipv4Addr>().is_ok(),
+    };
+    address.then(|| format!("{front}::{port}"))
 }
 
 /// Reads `port[-port][/protocol]`.
@@ -149,6 +169,8 @@ mod tests {
             ("8080:80", vec!["80/tcp=:8080"]),
             ("127.0.0.1:8080:80/udp", vec!["80/udp=127.0.0.1:8080"]),
             ("127.0.0.1::80", vec!["80/tcp=127.0.0.1:"]),
+            ("127.0.0.1:80", vec!["80/tcp=127.0.0.1:"]),
+            ("[::1]:80/udp", vec!["80/udp=::1:"]),
             ("[::1]:8080:80", vec!["80/tcp=::1:8080"]),
             ("8000-8001:80-81", vec!["80/tcp=:8000", "81/tcp=:8001"]),
             ("8000-8005:80", vec!["80/tcp=:8000-8005"]),

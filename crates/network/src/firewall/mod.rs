@@ -56,6 +56,21 @@ impl Firewall {
         }
     }
 
+    /// Deletes a table that a daemon with other settings left; none, and a kernel without the like, is fine.
+    pub(crate) fn forget(table: &str) {
+        let Ok(mut socket) = NftSocket::open() else { return };
+        for family in [Family::Inet, Family::Ipv4] {
+            let mut batch = Batch::new(family, table);
+            batch.delete_table();
+            match socket.send(batch) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(table, %error, "a firewall table of an earlier daemon stays");
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Replaces the whole table in one transaction.
     pub(crate) fn render(&mut self, bridges: &[BridgeRules], published: &[Published]) -> Result<(), Error> {
         let table = self.table.clone();
