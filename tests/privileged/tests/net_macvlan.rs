@@ -83,14 +83,13 @@ fn net_40_a_macvlan_container_has_its_own_address_on_the_lan() {
         let shown = made.inspect(&network, "{{.Driver}} {{.Scope}} {{.Internal}} {{json .Options}}");
         assert_eq!(shown, format!("macvlan local false {{\"parent\":\"{card}\"}}"));
         let one = made.sleeper(&["--network", &network]);
-        let two = made.sleeper(&[
-            "--network",
-            &network,
-            "--ip",
-            &format!("{subnet}.77"),
-            "--mac-address",
-            "02:42:aa:bb:cc:77",
-        ]);
+        let address_77 = format!("{subnet}.77");
+        let mut with_mac = vec!["--network", &network, "--ip", &address_77, "--mac-address", "02:42:aa:bb:cc:77"];
+        if daemon.is_reference() {
+            // The client wants a newer engine for that.
+            with_mac.truncate(4);
+        }
+        let two = made.sleeper(&with_mac);
         let own = made.setting(&one, &network, "IPAddress");
         assert_eq!(own, format!("{subnet}.2"));
         assert_eq!(made.setting(&one, &network, "Gateway"), gateway);
@@ -98,7 +97,9 @@ fn net_40_a_macvlan_container_has_its_own_address_on_the_lan() {
         let inside = made.exec(&one, "cat /sys/class/net/eth0/address");
         let parents = host(&format!("cat /sys/class/net/{card}/address"));
         assert!(inside == mac && mac != parents, "{inside} {mac} {parents}");
-        assert_eq!(made.exec(&two, "cat /sys/class/net/eth0/address"), "02:42:aa:bb:cc:77");
+        if !daemon.is_reference() {
+            assert_eq!(made.exec(&two, "cat /sys/class/net/eth0/address"), "02:42:aa:bb:cc:77");
+        }
         assert!(made.exec(&one, "ip route").contains(&format!("default via {gateway} dev eth0")));
         until("the machine is reached", 30, || made.reaches(&one, &address).then_some(()));
         assert!(made.reaches(&two, &own) && made.reaches(&one, &format!("{subnet}.77")));
@@ -260,11 +261,13 @@ fn net_24_parents_and_modes_that_cannot_be_are_told() {
         refused(&["-d", "macvlan", "-o", &format!("{on}.4095")], "vlan id must be between 1-4094, received: 4095");
         refused(&["-d", "macvlan", "-o", &format!("{on}.x")], "unable to parse a valid vlan id from: x");
         refused(&["-d", "ipvlan", "-o", "ipvlan_mode=l9"], "requested ipvlan mode 'l9' is not valid");
-        refused(&["-d", "nosuchdriver"], "could not find plugin nosuchdriver in v1 plugin registry: plugin not found");
         refused(&["-d", "overlay"], "This node is not a swarm manager");
         refused(&["-d", "host"], "only one instance of \"host\" network is allowed");
         refused(&["-d", "null"], "only one instance of \"null\" network is allowed");
         if !daemon.is_reference() {
+            // 20.10 looks for a quarter of a minute and has other words.
+            let missing = "could not find plugin nosuchdriver in v1 plugin registry: plugin not found";
+            refused(&["-d", "nosuchdriver"], missing);
             refused(&["-d", "ipvlan", "-o", "ipvlan_flag=no"], "requested ipvlan flag 'no' is not valid");
             refused(
                 &["-d", "macvlan", "-o", &on, "-o", "ipvlan_mode=l2"],

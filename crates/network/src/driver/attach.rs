@@ -237,9 +237,11 @@ fn port_error(kind: Stacked, source: io::Error) -> Error {
         return DriverError::NoModule { what: format!("failed to create the {driver} port"), module: driver }.into();
     }
     let hint = match source.kind() {
-        io::ErrorKind::AddrInUse => " (another container on this parent has the address)",
-        io::ErrorKind::ResourceBusy => " (a parent carries either macvlan or ipvlan devices, or is a port of a bridge)",
-        io::ErrorKind::InvalidInput if driver == "macvlan" => " (in mode passthru a parent carries one container only)",
+        io::ErrorKind::AddrInUse => ", because another container on its parent has the address",
+        io::ErrorKind::ResourceBusy => ", because its parent carries devices of another kind or is a port of a bridge",
+        io::ErrorKind::InvalidInput if driver == "macvlan" => {
+            ", because in mode passthru a parent carries one container"
+        }
         _ => "",
     };
     DriverError::Port { driver, source, hint }.into()

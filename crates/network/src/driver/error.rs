@@ -76,13 +76,13 @@ pub enum DriverError {
         module: &'static str,
     },
     /// The kernel refuses the device.
-    #[error("failed to create the {driver} port: {source}{hint}")]
+    #[error("failed to create the {driver} port{hint}")]
     Port {
         /// `macvlan` or `ipvlan`.
         driver: &'static str,
         /// The kernel's reason.
         source: io::Error,
-        /// What it means most often; empty, or begins with a space.
+        /// What it means most often; empty, or begins with a comma.
         hint: &'static str,
     },
     /// Who shares the parent's address cannot choose one.

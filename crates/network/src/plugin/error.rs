@@ -30,7 +30,7 @@ pub enum PluginError {
         reason: String,
     },
     /// It cannot be reached, or did not answer in time.
-    #[error("plugin {name} did not answer {message} at {address}: {source}")]
+    #[error("plugin {name} did not answer {message} at {address}")]
     Unreachable {
         /// The plugin.
         name: String,

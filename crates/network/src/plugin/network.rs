@@ -23,8 +23,10 @@ pub(crate) struct PoolData {
     pub(crate) address_space: String,
     pub(crate) pool: String,
     /// With the prefix length of the pool; empty for none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) gateway: String,
     /// With the prefix length, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) aux_addresses: BTreeMap<String, String>,
 }
 
