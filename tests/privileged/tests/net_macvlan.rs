@@ -141,6 +141,11 @@ fn net_40_modes_keep_containers_apart_as_they_say() {
     // One container only, and it has the card's own address.
     let network = made.network(&["-d", "macvlan", "-o", &parent, "-o", "macvlan_mode=passthru", "--subnet", &block]);
     let only = made.sleeper(&["--network", &network]);
+    let inside = made.exec(&only, "cat /sys/class/net/eth0/address");
+    assert_eq!(inside, host(&format!("cat /sys/class/net/{card}/address")));
+    if !daemon.is_reference() {
+        assert_eq!(made.setting(&only, &network, "MacAddress"), inside);
+    }
     until("the machine is reached", 30, || made.reaches(&only, &address).then_some(()));
     let second = daemon.name("ctr");
     let refused = daemon.docker(&["run", "--name", &second, "--network", &network, "busybox", "true"]);
@@ -376,6 +381,55 @@ fn net_40_a_vlan_is_made_with_the_network_or_the_missing_module_is_named() {
     daemon.docker(&["rm", "-f", &container]).exits(0);
     daemon.docker(&["network", "rm", &network]).exits(0);
     assert!(!attempt(&format!("ip link show {device}")).0);
+}
+
+#[test]
+fn net_40_the_way_out_leads_by_the_network_that_is_left() {
+    let daemon = Daemon::shared();
+    let mut wire = Wire::new();
+    let (card, _, subnet, address) = card(&mut wire);
+    let mut made = Made::new(daemon, daemon.stock());
+    let (parent, block) = (format!("parent={card}"), format!("{subnet}.0/24"));
+    let network = made.network(&["-d", "macvlan", "-o", &parent, "--subnet", &block, "--gateway", &address]);
+    let container = made.sleeper(&[]);
+    daemon.docker(&["network", "connect", &network, &container]).exits(0);
+    assert!(made.exec(&container, "ip route").contains(&format!("default via {}", daemon.gateway())));
+    daemon.docker(&["network", "disconnect", "bridge", &container]).exits(0);
+    assert!(made.exec(&container, "ip route").contains(&format!("default via {address} dev eth1")));
+    daemon.docker(&["network", "connect", "bridge", &container]).exits(0);
+    assert!(made.exec(&container, "ip route").contains(&format!("default via {}", daemon.gateway())));
+    assert_eq!(made.exec(&container, "ip route").matches("default").count(), 1);
+}
+
+/// Two machines, each with an engine and a card, on one switch.
+#[test]
+fn xnt_07_macvlan_containers_of_two_machines_see_each_other() {
+    let mut wire = Wire::new();
+    let subnet = wire.subnet();
+    let switch = wire.bridge("gts", "");
+    let mut reached = Vec::new();
+    let engines = [Daemon::start(Options::default()), Daemon::start(Options::default())];
+    let mut made: Vec<Made<'_>> = engines.iter().map(|engine| Made::new(engine, engine.stock())).collect();
+    for (number, made) in made.iter_mut().enumerate() {
+        let (card, far) = (wire.name(["nia", "nib"][number]), wire.name(["fra", "frb"][number]));
+        wire.later(format!("ip link del {card}"));
+        host(&format!(
+            "ip link add {card} type veth peer name {far} && ip link set {far} master {switch} && ip link set {far} up \
+             && ip link set {card} up"
+        ));
+        let (parent, block) = (format!("parent={card}"), format!("{subnet}.0/24"));
+        let range = format!("{subnet}.{}/26", 64 * (number + 1));
+        let gateway = format!("{subnet}.1");
+        let options = ["-d", "macvlan", "-o", &parent, "--subnet", &block, "--ip-range", &range, "--gateway", &gateway];
+        let network = made.network(&options);
+        let container = made.sleeper(&["--network", &network]);
+        reached.push((container.clone(), made.setting(&container, &network, "IPAddress")));
+    }
+    for (here, there) in [(0, 1), (1, 0)] {
+        until("the other machine's container is reached", 30, || {
+            made[here].reaches(&reached[here].0, &reached[there].1).then_some(())
+        });
+    }
 }
 
 #[test]

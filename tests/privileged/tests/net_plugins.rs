@@ -97,6 +97,12 @@ fn net_41_a_plugin_s_network_carries_containers() {
     let third = made.sleeper(&[]);
     daemon.docker(&["network", "connect", &network, &third]).exits(0);
     assert!(made.exec(&third, "ip -o link").contains("plug0"));
+    // It leads to the outside when nothing else does.
+    daemon.docker(&["network", "disconnect", "bridge", &third]).exits(0);
+    assert!(made.exec(&third, "ip route").contains(&format!("default via {gateway} dev plug0")));
+    daemon.docker(&["network", "connect", "bridge", &third]).exits(0);
+    assert!(made.exec(&third, "ip route").contains(&format!("default via {}", daemon.gateway())));
+    assert!(daemon.docker(&["info", "-f", "{{.Plugins.Network}}"]).ok().contains(&plugin.name));
     daemon.docker(&["network", "disconnect", &network, &third]).exits(0);
     assert!(!made.exec(&third, "ip -o link").contains("plug0"));
     daemon.docker(&["network", "rm", &network]).exits(1).says("has active endpoints");

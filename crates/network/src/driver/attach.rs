@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sys::netlink::{Address, Child, Stacked};
 use types::EndpointId;
 
-use super::options::Mode;
+use super::options::{Mode, PASSTHRU};
 use super::route::default_routes;
 use super::{DriverEndpoint, DriverError, DriverNetwork, LanSettings, Settings};
 use crate::attach::device_names;
@@ -107,6 +107,7 @@ impl Network {
         }
         let parent = lan.parent.link(&mut lock(&self.route))?;
         let mac = match kind {
+            PASSTHRU => place.request.mac.unwrap_or(MacAddress(parent.mac)),
             Stacked::Macvlan(_) => place.request.mac.unwrap_or_else(|| mac_of(&place.addresses, &record.endpoint_id)),
             // Everybody on the parent has its address.
             Stacked::Ipvlan { .. } => MacAddress(parent.mac),
@@ -161,6 +162,10 @@ impl Network {
         let socket = &mut inside.socket;
         let mut configure = || {
             socket.rename(made.index, &making.link.device)?;
+            if made.mac != making.link.mac.0 {
+                // In mode passthru the kernel begins with the parent's.
+                socket.set_mac(made.index, making.link.mac.0)?;
+            }
             let nets: Vec<(IpAddr, u8)> =
                 making.link.addresses.iter().map(|own| (own.ip(), own.address.prefix_len())).collect();
             socket.configure(made.index, &nets, &[])?;

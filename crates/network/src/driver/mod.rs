@@ -13,7 +13,7 @@ mod parent;
 mod remote;
 mod route;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ipnet::IpNet;
@@ -140,6 +140,16 @@ impl DriverNetwork {
 }
 
 impl Network {
+    /// The drivers that there are, those of plugins once a network has one, in the order of the alphabet.
+    #[must_use]
+    pub fn driver_names(&self) -> Vec<String> {
+        let built_in = [Driver::Bridge, Driver::Host, Driver::Ipvlan, Driver::Macvlan, Driver::Null];
+        let used = self.drivers.made().into_iter().map(|network| network.driver());
+        let names: BTreeSet<String> =
+            built_in.into_iter().chain(used).map(|driver| driver.as_str().to_owned()).collect();
+        names.into_iter().collect()
+    }
+
     /// The kind of network that an endpoint is on.
     #[must_use]
     pub fn driver_of(&self, endpoint: &EndpointRecord) -> Driver {

@@ -12,6 +12,9 @@ use crate::options::{mtu, prefix};
 /// Whose options these are; others are labels for somebody else and only shown.
 const OURS: &str = "com.docker.network.";
 
+/// The kind of device that has its parent to itself, and its hardware address.
+pub(crate) const PASSTHRU: Stacked = Stacked::Macvlan(8);
+
 /// How macvlan devices of one parent see each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,12 +75,12 @@ impl Mode for MacvlanMode {
     }
 
     fn kind(self, _: IpvlanFlag) -> Stacked {
-        Stacked::Macvlan(match self {
-            Self::Private => 1,
-            Self::Vepa => 2,
-            Self::Bridge => 4,
-            Self::Passthru => 8,
-        })
+        match self {
+            Self::Private => Stacked::Macvlan(1),
+            Self::Vepa => Stacked::Macvlan(2),
+            Self::Bridge => Stacked::Macvlan(4),
+            Self::Passthru => PASSTHRU,
+        }
     }
 }
 

@@ -69,7 +69,7 @@ pub fn info(info: SystemInfo, version: ApiVersion) -> Info {
         containers_stopped: count(containers.stopped),
         images: count(info.images),
         driver: info.driver.to_owned(),
-        plugins: plugins(),
+        plugins: plugins(&info),
         ipv4_forwarding: info.machine.ipv4_forwarding,
         bridge_nf_iptables: before_50,
         bridge_nf_ip6tables: before_50,
@@ -172,11 +172,11 @@ fn devices(cdi: &[String]) -> Vec<Device> {
     cdi.iter().map(|name| Device { source: "cdi".to_owned(), id: name.clone() }).collect()
 }
 
-fn plugins() -> Plugins {
+fn plugins(info: &SystemInfo) -> Plugins {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     Plugins {
         volume: words(&["local"]),
-        network: words(&["bridge", "host", "ipvlan", "macvlan", "null"]),
+        network: info.network_drivers.clone(),
         authorization: None,
         log: words(&engine::LOG_DRIVERS),
     }
