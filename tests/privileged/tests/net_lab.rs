@@ -29,6 +29,11 @@ impl Made<'_> {
         self.0.docker(&["exec", container, "ping", "-c", "1", "-w", "10", address]).code == 0
     }
 
+    /// Waits until the address is reached.
+    fn meets(&self, container: &str, address: &str) {
+        until(&format!("{address} is reached"), 60, || self.reaches(container, address).then_some(()));
+    }
+
     fn address(&self, container: &str) -> String {
         self.0.inspect(container, "{{.NetworkSettings.IPAddress}}")
     }
@@ -57,14 +62,15 @@ fn net_42_a_bridge_made_by_hand_carries_the_containers() {
     let address = made.address(&one);
     assert!(address.starts_with(&format!("{subnet}.")), "{address}");
     assert_eq!(daemon.inspect(&one, "{{.NetworkSettings.Gateway}}"), format!("{subnet}.1"));
-    assert!(made.reaches(&two, &address) && made.reaches(&one, &format!("{subnet}.1")));
+    made.meets(&two, &address);
+    made.meets(&one, &format!("{subnet}.1"));
     let shown = daemon.inspect("bridge", "{{index .Options \"com.docker.network.bridge.name\"}}");
     assert_eq!(shown, bridge);
     // The bridge is its maker's: it keeps its address, and outlives the daemon.
     daemon.stop();
     assert!(host(&format!("ip -o addr show dev {bridge}")).contains(&format!("inet {subnet}.1/24")));
     daemon.launch();
-    until("the container is reached again", 30, || made.reaches(&two, &address).then_some(()));
+    made.meets(&two, &address);
 }
 
 #[test]
@@ -77,7 +83,7 @@ fn net_43_a_default_bridge_that_was_deleted_is_made_again() {
     assert!(host(&format!("ip -o addr show dev {}", daemon.bridge())).contains(&format!("inet {gateway}/24")));
     let mut made = Made(&daemon, Vec::new());
     let container = made.sleeper(&[]);
-    assert!(made.reaches(&container, &gateway));
+    made.meets(&container, &gateway);
 }
 
 /// A bridge with a network card that leads to a LAN, on which there is another machine: bridge, machine, its address.
@@ -99,7 +105,7 @@ fn net_44_containers_on_a_bridge_with_a_card_are_on_the_lan() {
     let mut made = Made(&daemon, Vec::new());
     let container = made.sleeper(&[]);
     let own = made.address(&container);
-    until("the container reaches the machine", 30, || made.reaches(&container, &address).then_some(()));
+    made.meets(&container, &address);
     let (reached, said) = Wire::on(&machine, &format!("busybox ping -c 1 -w 10 {own}"));
     assert!(reached, "{said}");
     // No NAT and no router between: the machine knows the container by its own hardware address.
@@ -154,11 +160,12 @@ fn net_52_two_containers_without_a_network_get_a_cable_of_their_own() {
              && nsenter -t {pid} -n ip link set {device} up && nsenter -t {pid} -n ip route add {other}/32 dev {device}"
         ));
     }
-    assert!(made.reaches(&one, "10.1.1.2") && made.reaches(&two, "10.1.1.1"));
+    made.meets(&one, "10.1.1.2");
+    made.meets(&two, "10.1.1.1");
     // It is no concern of the engine's other work on the container.
     daemon.docker(&["pause", &one]).exits(0);
     daemon.docker(&["unpause", &one]).exits(0);
-    assert!(made.reaches(&one, "10.1.1.2"));
+    made.meets(&one, "10.1.1.2");
     assert_eq!(daemon.inspect(&one, "{{len .NetworkSettings.Networks}} {{.NetworkSettings.IPAddress}}"), "1");
 }
 
@@ -249,11 +256,11 @@ fn net_53_pipework_gives_containers_a_second_network() {
     let gateway = wire.name("pwg");
     wire.machine("pwm", &gateway, &format!("{subnet}.254/24"));
     host(&format!("ip link set {gateway} master {bridge}"));
-    until("the two see each other", 30, || made.reaches(&one, &format!("{subnet}.11")).then_some(()));
-    assert!(made.reaches(&two, &format!("{subnet}.254")));
+    made.meets(&one, &format!("{subnet}.11"));
+    made.meets(&two, &format!("{subnet}.254"));
     assert!(made.exec(&one, "ip route").contains(&format!("default via {subnet}.254 dev eth1")));
     // The network of the engine is there beside it.
-    assert!(made.reaches(&one, &daemon.gateway()));
+    made.meets(&one, &daemon.gateway());
     assert!(made.exec(&two, "ip -o addr show dev eth1").contains(&format!("inet {subnet}.11/24")));
 }
 
@@ -299,7 +306,7 @@ fn net_54_a_script_builds_a_lab_of_hosts_and_routers() {
     let all = [(&h1, "10.9.1.1"), (&h2, "10.9.2.1"), (&h3, "10.9.3.1"), (&h4, "10.9.4.1")];
     for (from, _) in all {
         for (_, to) in all {
-            assert!(made.reaches(from, to), "{to}");
+            made.meets(from, to);
         }
     }
     // Three routers lie between the first host and the third: fewer steps do not lead there.
@@ -311,5 +318,5 @@ fn net_54_a_script_builds_a_lab_of_hosts_and_routers() {
     // A router that stops cuts the lab in two; nothing of it is left in the others.
     daemon.docker(&["stop", "-t", "0", &r3]).exits(0);
     until("the link is gone", 30, || (!made.exec(&r2, "ip -o link").contains("l23")).then_some(()));
-    assert!(made.reaches(&h1, "10.9.2.1"));
+    made.meets(&h1, "10.9.2.1");
 }

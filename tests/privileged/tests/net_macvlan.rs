@@ -39,6 +39,11 @@ impl<'a> Made<'a> {
         self.client.run(&["exec", container, "ping", "-c", "1", "-w", "5", address]).code == 0
     }
 
+    /// Waits until the address is reached.
+    fn meets(&self, container: &str, address: &str) {
+        until(&format!("{address} is reached"), 60, || self.reaches(container, address).then_some(()));
+    }
+
     fn inspect(&self, thing: &str, format: &str) -> String {
         self.client.run(&["inspect", "-f", format, thing]).ok().to_owned()
     }
@@ -101,17 +106,18 @@ fn net_40_a_macvlan_container_has_its_own_address_on_the_lan() {
             assert_eq!(made.exec(&two, "cat /sys/class/net/eth0/address"), "02:42:aa:bb:cc:77");
         }
         assert!(made.exec(&one, "ip route").contains(&format!("default via {gateway} dev eth0")));
-        until("the machine is reached", 30, || made.reaches(&one, &address).then_some(()));
-        assert!(made.reaches(&two, &own) && made.reaches(&one, &format!("{subnet}.77")));
+        made.meets(&one, &address);
+        made.meets(&two, &own);
+        made.meets(&one, &format!("{subnet}.77"));
         // Without NAT: the machine knows the container by its hardware address.
         let (reached, said) = Wire::on(&machine, &format!("busybox ping -c 1 -w 10 {own}"));
         assert!(reached, "{said}");
         assert!(host(&format!("ip -n {machine} neigh show {own}")).contains(&format!("lladdr {mac}")));
         // Names are served, and a start again takes the same address.
-        assert!(made.reaches(&one, &two));
+        made.meets(&one, &two);
         made.client.run(&["restart", "-t", "0", &one]).exits(0);
         assert_eq!(made.setting(&one, &network, "IPAddress"), own);
-        until("the machine is reached again", 30, || made.reaches(&one, &address).then_some(()));
+        made.meets(&one, &address);
         // Somebody is on it.
         made.client.run(&["network", "rm", &network]).exits(1).says("has active endpoints");
         drop(made);
@@ -132,9 +138,12 @@ fn net_40_modes_keep_containers_apart_as_they_say() {
         let option = format!("macvlan_mode={mode}");
         let network = made.network(&["-d", "macvlan", "-o", &parent, "-o", &option, "--subnet", &block]);
         let (one, two) = (made.sleeper(&["--network", &network]), made.sleeper(&["--network", &network]));
-        until("the machine is reached", 30, || made.reaches(&one, &address).then_some(()));
+        made.meets(&one, &address);
         let other = made.setting(&two, &network, "IPAddress");
-        assert_eq!(made.reaches(&one, &other), mode == "bridge", "{mode}");
+        match mode {
+            "bridge" => made.meets(&one, &other),
+            apart => assert!(!made.reaches(&one, &other), "{apart}"),
+        }
         daemon.docker(&["rm", "-f", &one, &two]).exits(0);
         daemon.docker(&["network", "rm", &network]).exits(0);
     }
@@ -146,7 +155,7 @@ fn net_40_modes_keep_containers_apart_as_they_say() {
     if !daemon.is_reference() {
         assert_eq!(made.setting(&only, &network, "MacAddress"), inside);
     }
-    until("the machine is reached", 30, || made.reaches(&only, &address).then_some(()));
+    made.meets(&only, &address);
     let second = daemon.name("ctr");
     let refused = daemon.docker(&["run", "--name", &second, "--network", &network, "busybox", "true"]);
     refused.exits(125).says("failed to create the macvlan port");
@@ -195,7 +204,7 @@ fn net_40_networks_share_a_parent_and_have_several_subnets() {
     assert!(made.exec(&first, "ip -6 route").contains("default via fd00:77::fe dev eth0"));
     assert!(made.exec(&second, "ip route").contains(&format!("{high} dev eth0")));
     let far = made.setting(&second, &both, "GlobalIPv6Address");
-    until("the other is reached by IPv6", 30, || made.reaches(&first, &far).then_some(()));
+    made.meets(&first, &far);
     if daemon.is_reference() {
         return;
     }
@@ -225,7 +234,7 @@ fn net_40_without_a_parent_a_network_leads_nowhere() {
     let (one, two) = (made.sleeper(&["--network", &network]), made.sleeper(&["--network", &network]));
     assert!(!made.exec(&one, "ip route").contains("default"));
     let other = made.setting(&two, &network, "IPAddress");
-    until("they see each other", 30, || made.reaches(&one, &other).then_some(()));
+    made.meets(&one, &other);
     daemon.docker(&["rm", "-f", &one, &two]).exits(0);
     daemon.docker(&["network", "rm", &network]).exits(0);
     assert!(!attempt(&format!("ip link show {parent}")).0);
@@ -241,7 +250,7 @@ fn net_40_an_internal_network_has_no_way_out_and_ports_are_not_published() {
     let network = made.network(&["-d", "macvlan", "--internal", "-o", &parent, "--subnet", &block]);
     let container = made.sleeper(&["--network", &network, "-p", "80"]);
     assert!(!made.exec(&container, "ip route").contains("default"));
-    until("who is on the wire is reached", 30, || made.reaches(&container, &address).then_some(()));
+    made.meets(&container, &address);
     assert_eq!(daemon.docker(&["port", &container]).ok(), "");
 }
 
@@ -346,7 +355,7 @@ fn net_24_ipvlan_carries_containers_or_says_what_the_kernel_lacks() {
     }
     let network = made.network(&words);
     let container = made.sleeper(&["--network", &network]);
-    until("the machine is reached", 30, || made.reaches(&container, &address).then_some(()));
+    made.meets(&container, &address);
     let parents = host(&format!("cat /sys/class/net/{card}/address"));
     assert_eq!(made.exec(&container, "cat /sys/class/net/eth0/address"), parents);
 }
@@ -377,7 +386,7 @@ fn net_40_a_vlan_is_made_with_the_network_or_the_missing_module_is_named() {
     let network = made.network(&words);
     assert!(host(&format!("ip -d link show {device}")).contains("vlan protocol 802.1Q id 50"));
     let container = made.sleeper(&["--network", &network]);
-    until("the machine is reached", 30, || made.reaches(&container, &format!("{subnet}.200")).then_some(()));
+    made.meets(&container, &format!("{subnet}.200"));
     daemon.docker(&["rm", "-f", &container]).exits(0);
     daemon.docker(&["network", "rm", &network]).exits(0);
     assert!(!attempt(&format!("ip link show {device}")).0);
@@ -450,14 +459,14 @@ fn net_40_networks_outlive_the_daemon_whatever_ends_it() {
         host(&format!("ip link del {dummy}"));
     }
     daemon.launch();
-    until("the machine is reached by who went on", 30, || made.reaches(&container, &address).then_some(()));
+    made.meets(&container, &address);
     if let Some(dummy) = &dummy {
         assert!(host(&format!("ip -o link show {dummy}")).contains("UP"));
     }
     // The address is known to be taken.
     let second = made.sleeper(&["--network", &network]);
     assert_ne!(made.setting(&second, &network, "IPAddress"), own);
-    assert!(made.reaches(&second, &own));
+    made.meets(&second, &own);
     let pid = daemon.container_pid(&container);
     // A container that ends while nobody looks leaves its place.
     daemon.stop();

@@ -38,6 +38,11 @@ impl<'a> Made<'a> {
         self.daemon.docker(&["exec", container, "ping", "-c", "1", "-w", "5", address]).code == 0
     }
 
+    /// Waits until the address is reached.
+    fn meets(&self, container: &str, address: &str) {
+        until(&format!("{address} is reached"), 60, || self.reaches(container, address).then_some(()));
+    }
+
     fn setting(&self, container: &str, network: &str, member: &str) -> String {
         self.daemon.inspect(container, &format!("{{{{(index .NetworkSettings.Networks {network:?}).{member}}}}}"))
     }
@@ -91,8 +96,9 @@ fn net_41_a_plugin_s_network_carries_containers() {
     assert!(routes.contains(&format!("default via {gateway} dev plug0")), "{routes}");
     assert!(routes.contains(&format!("10.98.0.0/16 via {gateway} dev plug0")), "{routes}");
     assert!(routes.contains("10.97.0.0/16 dev plug0"), "{routes}");
-    until("the bridge is reached", 30, || made.reaches(&one, &gateway).then_some(()));
-    assert!(made.reaches(&one, &format!("{subnet}.50")) && made.reaches(&one, &two));
+    made.meets(&one, &gateway);
+    made.meets(&one, &format!("{subnet}.50"));
+    made.meets(&one, &two);
     // It comes and goes with a container that runs.
     let third = made.sleeper(&[]);
     daemon.docker(&["network", "connect", &network, &third]).exits(0);
@@ -212,7 +218,7 @@ fn net_41_addresses_come_from_a_plugin() {
     assert_eq!(made.setting(&container, &network, "Gateway"), format!("{subnet}.1"));
     let mac = made.setting(&container, &network, "MacAddress");
     assert_eq!(plugin.body("RequestAddress")["Options"]["com.docker.network.endpoint.macaddress"], mac);
-    assert!(made.reaches(&container, &format!("{subnet}.1")));
+    made.meets(&container, &format!("{subnet}.1"));
     plugin.spoil("RequestAddress", "no address left");
     let refused = daemon.docker(&["run", "--rm", "--network", &network, "busybox", "true"]);
     refused.exits(125).says("no address left");
@@ -242,9 +248,9 @@ fn net_41_a_plugin_s_network_outlives_the_daemon() {
     let container = made.sleeper(&["--network", &network]);
     daemon.kill();
     daemon.launch();
-    assert!(made.reaches(&container, &format!("{subnet}.1")));
+    made.meets(&container, &format!("{subnet}.1"));
     let second = made.sleeper(&["--network", &network]);
-    assert!(made.reaches(&second, &made.setting(&container, &network, "IPAddress")));
+    made.meets(&second, &made.setting(&container, &network, "IPAddress"));
     daemon.docker(&["rm", "-f", &container, &second]).exits(0);
     daemon.docker(&["network", "rm", &network]).exits(0);
     assert_eq!(plugin.counts(&["Join", "Leave", "DeleteNetwork"]), [2, 2, 1]);
