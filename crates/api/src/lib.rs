@@ -14,6 +14,7 @@ pub mod disk_usage;
 pub mod error;
 pub mod event;
 pub mod fsck;
+pub mod host_network;
 pub mod image;
 pub mod json;
 pub mod network;

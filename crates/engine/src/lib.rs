@@ -21,6 +21,7 @@ mod export;
 mod filters;
 mod fsck;
 mod health;
+mod host_network;
 mod images;
 mod lifecycle;
 mod limits;
@@ -52,6 +53,7 @@ mod volumes;
 pub use ::build::solve::{
     Event as StepEvent, Failure as BuildFailure, Options as BuildOptions, Stream as OutputStream,
 };
+pub use ::network::Finding;
 pub use ::store::{FsckOptions, ProblemKind, Report as FsckReport, Usage, UsageKind};
 pub use archive::{Archive, PutArchive};
 pub use attach::{AttachRequest, LogQuery, LogStream};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use network::LinkRecord;
+use network::{EndpointRecord, LinkPermit, LinkRecord};
 use types::ContainerId;
 
 use crate::attachments::{self, Link};
@@ -103,6 +103,7 @@ impl Engine {
             if !parent_status.state.is_running() {
                 continue;
             }
+            self.reopen_links(&parent);
             let path = self.paths.hosts(&parent.spec.id);
             for known in parent_status.links.iter().filter(|known| known.target == container.spec.id) {
                 let moved = link.ips().try_for_each(|own| name_files::move_name(&path, &known.alias, own));
@@ -111,6 +112,26 @@ impl Engine {
                     tracing::warn!(container = parent.spec.id.as_str(), error, "a link's address was not updated");
                 }
             }
+        }
+    }
+
+    /// Lets a container reach the ports of those that it links to, where containers may not talk to each other.
+    pub(crate) fn open_links(&self, endpoints: &[EndpointRecord], linked: &[Linked]) -> Result<(), Error> {
+        let Some(own) = endpoints.iter().find(|endpoint| endpoint.network_name == "bridge") else { return Ok(()) };
+        let permits: Vec<LinkPermit> = linked.iter().flat_map(Linked::permits).collect();
+        Ok(self.network.permit_links(own, &permits)?)
+    }
+
+    /// As [`Self::open_links`], for a container that runs, whatever became of those that it links to: logged on failure.
+    pub(crate) fn reopen_links(&self, container: &Container) {
+        let status = container.status();
+        if status.links.is_empty() || !status.state.is_running() {
+            return;
+        }
+        let opened = self.linked(&status).and_then(|linked| self.open_links(&status.endpoints, &linked));
+        if let Err(error) = opened {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(container = container.spec.id.as_str(), error, "links are not open");
         }
     }
 
@@ -202,6 +223,13 @@ impl Linked {
     pub(crate) fn names(&self) -> String {
         let own = if self.alias == self.name { String::new() } else { format!(" {}", self.name) };
         format!("{} {}{own}", self.alias, self.spec.config.hostname)
+    }
+
+    /// Its exposed ports, at each of its addresses.
+    fn permits(&self) -> Vec<LinkPermit> {
+        let exposed = &self.spec.config.exposed_ports;
+        let permit = |to| exposed.iter().map(move |key| LinkPermit { to, protocol: key.protocol, port: key.port });
+        self.link.ips().flat_map(permit).collect()
     }
 
     /// Docker's variables: where it is, its ports, its name, its own environment.

@@ -195,6 +195,9 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
     }
     if alive {
         reopen_resolver(engine, &container);
+        // Those that it links to may be read after it.
+        let links = (Arc::clone(engine), Arc::clone(&container));
+        tokio::task::spawn_blocking(move || links.0.reopen_links(&links.1));
     }
     if !alive && ran && (start || auto_remove) {
         tokio::spawn(async move {

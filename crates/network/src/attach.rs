@@ -103,6 +103,7 @@ impl Network {
             self.zone.write().unwrap_or_else(PoisonError::into_inner).remove(record);
         }
         let closed = self.close_firewall(&record.endpoint_id, &published);
+        let closed = closed.and(self.forget_linked(record));
         let parted = part(self);
         lock(&self.state).give_back(&record.endpoint_id, link);
         self.guard.changed();
@@ -160,9 +161,7 @@ impl Network {
             return Ok(());
         }
         tracing::warn!("the firewall table is not there or was changed by another program; rendering it");
-        let rules = self.bridges().rules();
-        let all = lock(&self.state).published();
-        firewall.render(&rules, &all)
+        firewall.render(&self.model())
     }
 
     fn silence(&self, device: &str) -> Result<(), Error> {

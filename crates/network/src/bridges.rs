@@ -146,19 +146,37 @@ fn isolated(config: &NetworkConfig, sides: &[Side]) -> bool {
     !sides.iter().all(seen)
 }
 
-fn set_switches(config: &NetworkConfig, device: &str, sides: &[Side]) -> Result<(), Error> {
+pub(crate) fn set_switches(config: &NetworkConfig, device: &str, sides: &[Side]) -> Result<(), Error> {
+    wanted_switches(config, device, sides).into_iter().try_for_each(|switch| set_switch(&switch, "1"))
+}
+
+/// The switches that a bridge needs: path, wanted value, present value.
+pub(crate) fn switches(
+    config: &NetworkConfig,
+    device: &str,
+    sides: &[Side],
+) -> Vec<(String, &'static str, Option<String>)> {
+    let present = |path: &String| {
+        let text = std::fs::read_to_string(Path::new("/proc/sys").join(path)).ok();
+        text.map(|text| text.trim().to_owned())
+    };
+    wanted_switches(config, device, sides).into_iter().map(|path| (path.clone(), "1", present(&path))).collect()
+}
+
+/// The switches of the kernel that must be on.
+fn wanted_switches(config: &NetworkConfig, device: &str, sides: &[Side]) -> Vec<String> {
+    let mut wanted = Vec::new();
     if config.ip_forward {
-        set_switch("net/ipv4/ip_forward", "1")?;
+        wanted.push("net/ipv4/ip_forward".to_owned());
         if sides.iter().any(|side| side.subnet.is_ipv6()) {
-            set_switch("net/ipv6/conf/all/forwarding", "1")?;
+            wanted.push("net/ipv6/conf/all/forwarding".to_owned());
         }
     }
     if config.iptables {
         // Lets what is published on 127.0.0.1 leave by the bridge; the firewall's `guard` shuts the way back in.
-        let switch = Path::new("net/ipv4/conf").join(device).join("route_localnet");
-        set_switch(&switch.to_string_lossy(), "1")?;
+        wanted.push(format!("net/ipv4/conf/{device}/route_localnet"));
     }
-    Ok(())
+    wanted
 }
 
 /// Puts the links of existing endpoints back on a bridge that was deleted and made again.

@@ -18,8 +18,9 @@ use crate::bridges::{Bridges, open_default, open_users};
 use crate::config::DefaultBridge;
 use crate::configuration::{self, Configuration};
 use crate::driver::Drivers;
-use crate::firewall::{Firewall, Policy};
+use crate::firewall::{Firewall, Model, Policy};
 use crate::guard::Guard;
+use crate::linked::Linked;
 use crate::observe::{Observed, ephemeral_ports};
 use crate::plan::host_device;
 use crate::pool::Pools;
@@ -65,6 +66,8 @@ pub(crate) struct State {
     pub(crate) ports: PortTable,
     /// Every endpoint that has a link.
     pub(crate) endpoints: HashMap<EndpointId, Endpoint>,
+    /// What links open where containers may not talk to each other.
+    pub(crate) linked: Vec<Linked>,
 }
 
 /// An endpoint with a link.
@@ -260,8 +263,12 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Takes the addresses and ports of the endpoints that exist.
 fn restore(config: &NetworkConfig, bridges: &Bridges, drivers: &Drivers, existing: &[EndpointRecord]) -> State {
-    let mut state =
-        State { pools: HashMap::new(), ports: PortTable::new(ephemeral_ports()), endpoints: HashMap::new() };
+    let mut state = State {
+        pools: HashMap::new(),
+        ports: PortTable::new(ephemeral_ports()),
+        endpoints: HashMap::new(),
+        linked: Vec::new(),
+    };
     if let Some(bridge) = &bridges.default {
         let subnets = bridge.sides.iter().map(|side| side.subnet);
         state.pools.insert(bridge.id.clone(), Pools::new("bridge", subnets.zip(bridge.pools.iter().map(Some))));
@@ -323,9 +330,9 @@ fn open_firewall(config: &NetworkConfig, bridges: &Bridges, state: &State) -> Re
     }
     let policy = Policy { ipv6: config.ip6tables, direct: config.allow_direct_routing, mark: config.accept_mark };
     let mut firewall = Firewall::open(table, policy)?;
-    let rules = bridges.rules();
-    if !rules.is_empty() {
-        firewall.render(&rules, &state.published())?;
+    let model = Model { bridges: bridges.rules(), published: state.published(), linked: Vec::new() };
+    if !model.bridges.is_empty() {
+        firewall.render(&model)?;
     }
     Ok(Some(firewall))
 }

@@ -14,8 +14,8 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers::{
-    archive, attach, beyond, build, commit, containers, disk_usage, exec, fsck, images, networks, plugins, prune,
-    registry, stats, system, volumes,
+    archive, attach, beyond, build, commit, containers, disk_usage, exec, fsck, host_network, images, networks,
+    plugins, prune, registry, stats, system, volumes,
 };
 use crate::path;
 use crate::peer::Peer;
@@ -83,6 +83,7 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::Events           => Box::pin(system::events(call)),
         O::DiskUsage        => Box::pin(disk_usage::disk_usage(call)),
         O::Fsck             => Box::pin(fsck::fsck(call)),
+        O::NetworkRepair    => Box::pin(host_network::repair(call)),
         O::Usage            => Box::pin(fsck::usage(call)),
         O::ContainerList    => Box::pin(containers::list(call)),
         O::ContainerCreate  => Box::pin(containers::create(call)),

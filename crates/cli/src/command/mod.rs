@@ -34,6 +34,7 @@ mod manifest_list;
 mod network;
 mod network_connect;
 mod network_create;
+mod network_repair;
 mod pause;
 mod port;
 mod prune;
@@ -147,6 +148,7 @@ pub static COMMANDS: &[&Command] = &[
     &network_connect::DISCONNECT,
     &network_connect::RM,
     &network_create::COMMAND,
+    &network_repair::COMMAND,
     &pause::PAUSE,
     &pause::UNPAUSE,
     &port::COMMAND,

@@ -83,6 +83,7 @@ pub(crate) fn start(
     let rootfs = engine.store.rootfs(&spec.id)?;
     let observed = observe::observe(engine, spec, &rootfs)?;
     let connection = connect::connect(engine, container, &observed, &mut undo)?;
+    engine.open_links(&connection.endpoints, &linked)?;
     let files = files::write(engine, spec, &connection, &linked)?;
     let shm = mounts::shared_memory(engine, spec, &mut undo)?;
     let staged = images::stage(engine, spec)?;

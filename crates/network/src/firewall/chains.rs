@@ -11,6 +11,9 @@ const TRANSLATED: u32 = 1 << 5;
 /// `RTN_LOCAL`.
 const LOCAL: u32 = 2;
 const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const SYN: u8 = 2;
+const RST: u8 = 4;
 const ICMP6: u8 = 58;
 
 /// What the daemon's settings say of the rules.
@@ -31,6 +34,7 @@ pub(super) fn add_all(batch: &mut Batch<'_>, policy: Policy) {
     const RAW: i32 = -300;
     const DESTINATION_NAT: i32 = -100;
     const SOURCE_NAT: i32 = 100;
+    const MANGLE: i32 = -150;
     let families: &[&Sets] = if policy.ipv6 { &[&IPV4, &IPV6] } else { &[&IPV4] };
     let mut chain = |name: &str, kind: ChainKind, hook: Hook, priority: i32, rules: Vec<Rule>| {
         batch.add_chain(name, kind, hook, priority);
@@ -51,7 +55,21 @@ pub(super) fn add_all(batch: &mut Batch<'_>, policy: Policy) {
     let from_here = from_here.into_iter().chain(inwards()).collect();
     chain("output", ChainKind::Nat, Hook::Output, DESTINATION_NAT, from_here);
     chain("postrouting", ChainKind::Nat, Hook::Postrouting, SOURCE_NAT, sources(families));
+    chain("segments", ChainKind::Filter, Hook::Forward, MANGLE, vec![clamp()]);
     chain("forward", ChainKind::Filter, Hook::Forward, 0, forwards(families, policy));
+}
+
+/// The segments of a TCP connection fit the smaller of the two ways: containers do not see the MTU behind the host, and
+/// what would tell them is often filtered. A smaller size that an end announces stays.
+fn clamp() -> Rule {
+    vec![
+        Expression::Load(Key::TransportProtocol, Register(0)),
+        Expression::Compare(Register(0), Comparison::Equal, vec![TCP]),
+        Expression::Bytes { header: 2, offset: 13, length: 1, register: Register(0) },
+        Expression::LongMask(Register(0), vec![SYN | RST]),
+        Expression::Compare(Register(0), Comparison::Equal, vec![SYN]),
+        Expression::ClampSegments,
+    ]
 }
 
 fn translate_one_address(sets: &Sets) -> Rule {
@@ -140,6 +158,15 @@ fn forwards(families: &[&Sets], policy: Policy) -> Vec<Rule> {
             Expression::Member { set: sets.opened, key: Register(0) },
         ];
         rules.push([&only(sets.family)[..], &opened, &accept].concat());
+        let behind = sets.width() / 4;
+        let linked = [
+            Expression::Payload(source(sets), Register(0)),
+            Expression::Payload(destination(sets), Register(behind)),
+            Expression::Load(Key::TransportProtocol, Register(2 * behind)),
+            Expression::Payload(Field::DestinationPort, Register(2 * behind + 1)),
+            Expression::Member { set: sets.linked, key: Register(0) },
+        ];
+        rules.push([&only(sets.family)[..], &linked, &accept].concat());
         rules.push([&only(sets.family)[..], &to(sets.unprotected), &accept].concat());
         let ping = [
             Expression::Load(Key::TransportProtocol, Register(0)),

@@ -6,6 +6,7 @@
 //! | `guard` | containers cannot reach the host's loopback, although the bridge routes it |
 //! | `prerouting`, `output` | published ports go to their container, from outside and from this machine |
 //! | `postrouting` | subnets are masqueraded to the outside, to a bridge when it came by a published port, and so is loopback |
+//! | `segments` | TCP segments fit the MTU of the way they take |
 //! | `forward` | from outside, and from one bridge to another, only answers and published ports come in; nothing leaves an internal network |
 //!
 //! Other tables of the machine still see the packets, and a drop there wins over an accept here: see `forward_chain`.
@@ -19,6 +20,7 @@ use sys::nft::{Batch, Family, NftSocket};
 
 use crate::Error;
 use crate::bridge::Side;
+use crate::linked::Linked;
 use crate::publish::Published;
 use sets::{Elements, elements};
 
@@ -38,6 +40,14 @@ pub(crate) struct BridgeRules {
     pub(crate) internal: bool,
     /// Devices of the host from where every port of the containers may be reached.
     pub(crate) trusted: Vec<String>,
+}
+
+/// Everything that the table has to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Model {
+    pub(crate) bridges: Vec<BridgeRules>,
+    pub(crate) published: Vec<Published>,
+    pub(crate) linked: Vec<Linked>,
 }
 
 /// The table in the kernel.
@@ -72,9 +82,9 @@ impl Firewall {
     }
 
     /// Replaces the whole table in one transaction.
-    pub(crate) fn render(&mut self, bridges: &[BridgeRules], published: &[Published]) -> Result<(), Error> {
+    pub(crate) fn render(&mut self, model: &Model) -> Result<(), Error> {
         let table = self.table.clone();
-        let sent = self.socket.send(whole(&table, self.policy, bridges, published));
+        let sent = self.socket.send(whole(&table, self.policy, model));
         self.name(sent)
     }
 
@@ -119,6 +129,19 @@ impl Firewall {
         self.found(sent)
     }
 
+    /// Opens and closes what links lead to. `false` as for [`Self::add`].
+    pub(crate) fn change_linked(&mut self, added: &[Linked], removed: &[Linked]) -> Result<bool, Error> {
+        let mut batch = Batch::new(FAMILY, &self.table);
+        for (set, keys) in sets::linked(removed) {
+            batch.delete_elements(set, &keys);
+        }
+        for (set, keys) in sets::linked(added) {
+            batch.add_members(set, &keys);
+        }
+        let sent = self.socket.send(batch);
+        self.found(sent)
+    }
+
     fn found(&self, sent: io::Result<()>) -> Result<bool, Error> {
         match sent {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => Ok(false),
@@ -132,16 +155,19 @@ impl Firewall {
 }
 
 /// The whole table, in place of the one that is there.
-pub(crate) fn whole<'a>(table: &'a str, policy: Policy, bridges: &[BridgeRules], published: &[Published]) -> Batch<'a> {
+pub(crate) fn whole<'a>(table: &'a str, policy: Policy, model: &Model) -> Batch<'a> {
     let mut batch = Batch::new(FAMILY, table);
     // Adding first makes the deletion valid when there was none.
     batch.add_table().delete_table().add_table();
     sets::add_all(&mut batch);
     chains::add_all(&mut batch, policy);
-    for bridge in bridges {
+    for bridge in &model.bridges {
         add_bridge(&mut batch, bridge);
     }
-    add_published(&mut batch, published, policy.direct);
+    add_published(&mut batch, &model.published, policy.direct);
+    for (set, keys) in sets::linked(&model.linked) {
+        batch.add_members(set, &keys);
+    }
     batch
 }
 

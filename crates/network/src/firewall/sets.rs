@@ -7,6 +7,7 @@ use sys::nft::{Batch, Family, Interval};
 
 use super::BridgeRules;
 use crate::bridge::{GatewayMode, Outgoing};
+use crate::linked::Linked;
 use crate::publish::Published;
 
 /// Devices of all bridges.
@@ -37,6 +38,8 @@ pub(super) struct Sets {
     pub(super) one_address: &'static str,
     /// Key: address of a container, protocol, port. What may be reached at that address.
     pub(super) opened: &'static str,
+    /// Key: addresses of two containers, protocol, port. What links open between containers that may not talk.
+    pub(super) linked: &'static str,
     /// Subnets of all bridges, and those that are masqueraded to the outside.
     pub(super) subnets: &'static str,
     pub(super) masqueraded: &'static str,
@@ -53,6 +56,7 @@ pub(super) const IPV4: Sets = Sets {
     any_address: "published",
     one_address: "published_on",
     opened: "opened",
+    linked: "linked",
     subnets: "subnets",
     masqueraded: "masqueraded",
     sources: "sources",
@@ -65,6 +69,7 @@ pub(super) const IPV6: Sets = Sets {
     any_address: "published6",
     one_address: "published6_on",
     opened: "opened6",
+    linked: "linked6",
     subnets: "subnets6",
     masqueraded: "masqueraded6",
     sources: "sources6",
@@ -90,6 +95,7 @@ impl Sets {
         batch.add_map(self.any_address, (port, 8), target, false);
         batch.add_map(self.one_address, ((address << 12) | port, width + 8), target, false);
         batch.add_set(self.opened, ((address << 12) | port, width + 8), false);
+        batch.add_set(self.linked, ((address << 18) | (address << 12) | port, 2 * width + 8), false);
         batch.add_set(self.subnets, (address, width), true);
         batch.add_set(self.masqueraded, (address, width), true);
         batch.add_map(self.sources, (address, width), (address, width), true);
@@ -187,6 +193,19 @@ pub(super) fn ports(published: &[Published], direct: bool) -> PortElements {
         found.push((sets.opened, Vec::new(), opened));
     }
     found
+}
+
+/// The elements of links, by set.
+pub(super) fn linked(linked: &[Linked]) -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let of = |sets: &'static Sets| {
+        let own = linked.iter().filter(|one| one.from.is_ipv6() == (sets.family == Family::Ipv6));
+        let key = |Linked { from, permit, .. }: &Linked| {
+            let service = [vec![permit.protocol.number(), 0, 0, 0], port(permit.port)].concat();
+            [octets(*from), octets(permit.to), service].concat()
+        };
+        (sets.linked, own.map(key).collect::<Vec<_>>())
+    };
+    [of(&IPV4), of(&IPV6)].into_iter().filter(|(_, keys)| !keys.is_empty()).collect()
 }
 
 pub(crate) fn padded(name: &str) -> Vec<u8> {

@@ -4,11 +4,11 @@ use sys::nft::Family;
 
 use crate::bridge::{Bridge, Outgoing, Side};
 use crate::bridges::Bridges;
-use crate::firewall::{BridgeRules, FAMILY, Firewall, whole};
+use crate::firewall::{FAMILY, Firewall, Model, whole};
 use crate::network::lock;
-use crate::publish::Published;
 use crate::{Error, Network};
 
+use super::user_chain;
 use super::view::{Seen, Subnet};
 
 impl Firewall {
@@ -19,13 +19,9 @@ impl Firewall {
     }
 
     /// What is wrong with the table, one line each.
-    pub(crate) fn differences(
-        &mut self,
-        bridges: &[BridgeRules],
-        published: &[Published],
-    ) -> Result<Vec<String>, Error> {
+    pub(crate) fn differences(&mut self, model: &Model) -> Result<Vec<String>, Error> {
         let found = self.socket.content(FAMILY, &self.table);
-        let wanted = whole(&self.table, self.policy, bridges, published).content();
+        let wanted = whole(&self.table, self.policy, model).content();
         Ok(match self.name(found)? {
             None => vec!["the table was gone".to_owned()],
             Some(content) => content.differences(&wanted),
@@ -38,17 +34,37 @@ impl Network {
     pub(crate) fn repair_table(&self) -> Result<Vec<String>, Error> {
         let Some(firewall) = &self.firewall else { return Ok(Vec::new()) };
         let mut firewall = lock(firewall);
-        let rules = self.bridges().rules();
-        if rules.is_empty() {
+        let model = self.model();
+        if model.bridges.is_empty() {
             // It is made with the first bridge.
             return Ok(Vec::new());
         }
-        let published = lock(&self.state).published();
-        let found = firewall.differences(&rules, &published)?;
+        let found = firewall.differences(&model)?;
         if !found.is_empty() {
-            firewall.render(&rules, &published)?;
+            firewall.render(&model)?;
         }
         Ok(found)
+    }
+
+    /// Everything that the table has to know.
+    pub(crate) fn model(&self) -> Model {
+        let bridges = self.bridges().rules();
+        let state = lock(&self.state);
+        Model { bridges, published: state.published(), linked: state.linked.clone() }
+    }
+
+    /// Makes `DOCKER-USER` and the jump to it where they are missing; returns the families where they were.
+    pub(crate) fn iptables_without_jump(&self) -> Result<Vec<&'static str>, Error> {
+        let Some(firewall) = &self.firewall else { return Ok(Vec::new()) };
+        let mut firewall = lock(firewall);
+        let mut made = Vec::new();
+        for family in self.iptables_families() {
+            let done = user_chain::ensure(&mut firewall.socket, family, false);
+            if firewall.name(done)? {
+                made.push(family.as_str());
+            }
+        }
+        Ok(made)
     }
 
     /// The families that iptables has tables for, as far as this daemon has to do with them.

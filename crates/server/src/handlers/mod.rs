@@ -9,6 +9,7 @@ pub(crate) mod containers;
 pub(crate) mod disk_usage;
 pub(crate) mod exec;
 pub(crate) mod fsck;
+pub(crate) mod host_network;
 pub(crate) mod images;
 pub(crate) mod networks;
 pub(crate) mod plugins;

@@ -132,6 +132,8 @@ pub enum Expression {
     },
     /// Rewrites the source to that of the outgoing device.
     Masquerade,
+    /// Lowers the largest segment that a TCP packet announces to what the packet's route carries; uses the first register.
+    ClampSegments,
     /// Counts packets and bytes.
     Counter,
     /// Ends.
@@ -165,6 +167,9 @@ impl Register {
 impl Expression {
     /// Appends this expression to a rule's list.
     pub(super) fn encode(&self, list: &mut Message) {
+        if *self == Self::ClampSegments {
+            return encode_clamp(list);
+        }
         list.nest(LIST_ELEMENT, |element| {
             element.text(EXPRESSION_NAME, self.name()).nest(EXPRESSION_DATA, |data| self.encode_data(data));
         });
@@ -182,6 +187,7 @@ impl Expression {
             Self::DestinationNat { .. } | Self::SourceNat { .. } => "nat",
             Self::Masquerade => "masq",
             Self::Counter => "counter",
+            Self::ClampSegments => "exthdr",
             Self::Value(..) | Self::Verdict(_) | Self::Jump(_) => "immediate",
             Self::Match(_) => "match",
             Self::Target(_) => "target",
@@ -226,7 +232,7 @@ impl Expression {
                 const NAT_SOURCE: u32 = 0;
                 data.be32(1, NAT_SOURCE).be32(2, family.number().into()).be32(3, address.number());
             }
-            Self::Masquerade | Self::Counter => {}
+            Self::Masquerade | Self::Counter | Self::ClampSegments => {}
             Self::Verdict(verdict) => {
                 data.be32(1, 0).nest(2, |value| {
                     value.nest(DATA_VERDICT, |code| {
@@ -269,6 +275,29 @@ impl Verdict {
             Self::Return => libc::NFT_RETURN as u32,
         }
     }
+}
+
+/// Three expressions: the route's size, turned into network order, written into the TCP option.
+fn encode_clamp(list: &mut Message) {
+    const ROUTE_SEGMENT_SIZE: u32 = 3;
+    const TO_NETWORK_ORDER: u32 = 1;
+    const TCP_OPTION: u32 = 1;
+    const SEGMENT_SIZE: u8 = 2;
+    let number = Register(0).number();
+    let mut add = |name: &str, fill: &dyn Fn(&mut Message)| {
+        list.nest(LIST_ELEMENT, |element| {
+            element.text(EXPRESSION_NAME, name).nest(EXPRESSION_DATA, fill);
+        });
+    };
+    add("rt", &|data| {
+        data.be32(1, number).be32(2, ROUTE_SEGMENT_SIZE);
+    });
+    add("byteorder", &|data| {
+        data.be32(1, number).be32(2, number).be32(3, TO_NETWORK_ORDER).be32(4, 2).be32(5, 2);
+    });
+    add("exthdr", &|data| {
+        data.u8(2, SEGMENT_SIZE).be32(3, 2).be32(4, 2).be32(5, 0).be32(6, TCP_OPTION).be32(7, number);
+    });
 }
 
 fn encode_mask(register: Register, mask: &[u8], data: &mut Message) {
