@@ -9,6 +9,8 @@
 //! | `fuzz [SECONDS]`                         | feeds the parsers with what nobody would write             |
 //! | `bench [--against SOCKET] [--runs N]`    | measures an optimised build, beside another engine         |
 //! | `soak [N]`                               | repeats the crash tests                                    |
+//! | `soak network-crash [N]`                 | kills the daemon while networks change                     |
+//! | `soak networks [N M CLIENTS]`            | makes and removes N networks of M containers at once       |
 //! | `soak load [CONTAINERS CLIENTS SECONDS]` | many containers and many clients, on an optimised build    |
 //! | `soak networks [N]`                      | makes and removes networks; nothing of them may stay       |
 //! | `diff [SCRIPT]`                          | compares the API's answers with those of Debian's dockerd  |
@@ -24,6 +26,7 @@ mod fuzz;
 mod load;
 mod networks;
 mod soak;
+mod soak_network;
 mod suite;
 mod test;
 

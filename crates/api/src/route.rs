@@ -71,6 +71,8 @@ pub enum Operation {
     Fsck,
     /// Our own: puts bridges, rules and switches right.
     NetworkRepair,
+    /// Our own: which rule admits or drops.
+    FirewallExplain,
     /// Our own: what takes space below the data root.
     Usage,
     /// Beyond Docker: which layers are here.
@@ -200,6 +202,7 @@ pub const ROUTES: &[Route] = &[
     // Beyond Docker: under a word of our own, which no later version of its API can mean.
     row(Post,   "/gantry/fsck",                  O::Fsck),
     row(Post,   "/gantry/network/repair",        O::NetworkRepair),
+    row(Get,    "/gantry/firewall/explain",      O::FirewallExplain),
     row(Get,    "/gantry/usage",                 O::Usage),
     row(Post,   "/gantry/layers/present",        O::LayersPresent),
     row(Get,    "/gantry/images/diff",           O::ImageDiff),

@@ -53,7 +53,7 @@ mod volumes;
 pub use ::build::solve::{
     Event as StepEvent, Failure as BuildFailure, Options as BuildOptions, Stream as OutputStream,
 };
-pub use ::network::Finding;
+pub use ::network::{Explanation, Finding, Question};
 pub use ::store::{FsckOptions, ProblemKind, Report as FsckReport, Usage, UsageKind};
 pub use archive::{Archive, PutArchive};
 pub use attach::{AttachRequest, LogQuery, LogStream};

@@ -32,6 +32,8 @@ pub struct NetworkConfig {
     pub userland_proxy: bool,
     /// Published ports may also be reached at the container's own address (`--allow-direct-routing`).
     pub allow_direct_routing: bool,
+    /// Who may come to published ports (`--publish-policy`).
+    pub publish_policy: PublishPolicy,
     /// Packets with this mark, under this mask, may enter every bridge (`--bridge-accept-fwmark`).
     pub accept_mark: Option<(u32, u32)>,
     /// Containers of the default bridge may talk to each other (`--icc`).
@@ -42,6 +44,16 @@ pub struct NetworkConfig {
     pub address_pools: Vec<AddressPool>,
     /// Options of networks that do not say otherwise, by driver (`--default-network-opt bridge=…`).
     pub default_options: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// Who may come to published ports from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PublishPolicy {
+    /// Everybody: the host's own input rules are not asked.
+    #[default]
+    Docker,
+    /// Whom the host's own input rules let in.
+    HostFirewall,
 }
 
 /// A block of addresses that networks are cut from.
@@ -105,6 +117,7 @@ impl NetworkConfig {
             ip6tables: true,
             userland_proxy: true,
             allow_direct_routing: false,
+            publish_policy: PublishPolicy::default(),
             accept_mark: None,
             icc: true,
             default_bind_ip: Ipv4Addr::UNSPECIFIED.into(),

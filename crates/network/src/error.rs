@@ -13,6 +13,9 @@ use crate::{DriverError, PluginError, Protocol};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// `--iptables=false`: there are no rules to explain.
+    #[error("the daemon has no firewall rules: --iptables=false switched them off")]
+    NoFirewall,
     /// No network has that name or id.
     #[error("network {0} not found")]
     UnknownNetwork(String),
@@ -304,6 +307,7 @@ impl Kind for Error {
             Self::AddressOutside { .. }
             | Self::BridgeDisabled
             | Self::NoFamily
+            | Self::NoFirewall
             | Self::IsolatedOutside(_)
             | Self::CannotPublish(_)
             | Self::AmbiguousNetwork { .. }

@@ -15,7 +15,7 @@ use crate::apply::DEVICE_GROUP;
 use crate::attach::refused;
 use crate::bridge::Claim;
 use crate::bridges::{Bridges, open_default, open_users};
-use crate::config::DefaultBridge;
+use crate::config::{DefaultBridge, PublishPolicy};
 use crate::configuration::{self, Configuration};
 use crate::driver::Drivers;
 use crate::firewall::{Firewall, Model, Policy};
@@ -328,7 +328,12 @@ fn open_firewall(config: &NetworkConfig, bridges: &Bridges, state: &State) -> Re
         Firewall::forget(&table);
         return Ok(None);
     }
-    let policy = Policy { ipv6: config.ip6tables, direct: config.allow_direct_routing, mark: config.accept_mark };
+    let policy = Policy {
+        ipv6: config.ip6tables,
+        direct: config.allow_direct_routing,
+        judged: config.publish_policy == PublishPolicy::HostFirewall,
+        mark: config.accept_mark,
+    };
     let mut firewall = Firewall::open(table, policy)?;
     let model = Model { bridges: bridges.rules(), published: state.published(), linked: Vec::new() };
     if !model.bridges.is_empty() {

@@ -84,6 +84,7 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::DiskUsage        => Box::pin(disk_usage::disk_usage(call)),
         O::Fsck             => Box::pin(fsck::fsck(call)),
         O::NetworkRepair    => Box::pin(host_network::repair(call)),
+        O::FirewallExplain  => Box::pin(host_network::explain(call)),
         O::Usage            => Box::pin(fsck::usage(call)),
         O::ContainerList    => Box::pin(containers::list(call)),
         O::ContainerCreate  => Box::pin(containers::create(call)),

@@ -32,7 +32,7 @@ ids=$(ls "$dir/data/containers" 2>/dev/null)
 awk '{print $5}' /proc/self/mountinfo | grep -F "$dir/" | sort -r | while read -r mount; do umount -l "$mount" 2>/dev/null; done
 for id in $ids; do find /sys/fs/cgroup -depth -type d -name "*$id*" -exec rmdir {} + 2>/dev/null; done
 if ip link show "$bridge" >/dev/null 2>&1; then ip link del "$bridge"; fi
-nft list tables 2>/dev/null | grep -E "_$bridge\$" | while read -r _ family name; do nft delete table "$family" "$name"; done
+nft list tables 2>/dev/null | grep -E "_$bridge(_of_.*|_passed)?\$" | while read -r _ family name; do nft delete table "$family" "$name"; done
 if command -v iptables-save >/dev/null; then
   for table in nat filter; do
     iptables-save -t $table 2>/dev/null | grep -E -- "(-[io] $bridge( |\$)|-s ${SUBNET:-none} )" | sed 's/^-A/-D/' |

@@ -3,36 +3,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use privileged_tests::Engine;
-use privileged_tests::fixtures::Fixture;
+use privileged_tests::machines::on_machines;
 use privileged_tests::sandbox::{Sandbox, has, lacks};
-
-/// A machine with another one on the end of a cable (10.99.0.1 here, 10.99.0.2 there: `there COMMAND`), and busybox.
-const MACHINES: &str = r#"
-ip link add cable type veth peer name eth0
-ip addr add 10.99.0.1/24 dev cable; ip link set cable up
-unshare -n sleep 1000 & THERE=$!
-until [ "$(readlink /proc/$THERE/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
-ip link set eth0 netns $THERE
-there() { nsenter --net=/proc/$THERE/ns/net "$@"; }
-there ip link set lo up; there ip addr add 10.99.0.2/24 dev eth0; there ip link set eth0 up
-there ip route add default via 10.99.0.1
-D="timeout 60 docker"
-images() { for image; do $D load -qi $image >/dev/null; done; }
-# within SECONDS COMMAND…: until it succeeds
-within() { n=$(($1 * 10)); shift; while ! "$@" >/dev/null 2>&1; do n=$((n - 1)); [ $n -gt 0 ] || { echo "not within time: $*"; return 1; }; sleep 0.1; done; }
-serve() { name=$1; shift; $D run -d --name $name "$@" busybox sh -c 'mkdir /www; echo hello >/www/index.html; exec httpd -f -h /www' >/dev/null; }
-ask() { curl -fs --max-time 3 "http://$1/"; }
-from() { there curl -fs --max-time 3 "http://$1/"; }
-# `sh -c "$GET" ADDRESS PORT`, in a container. (busybox' static wget cannot look names up.)
-GET='printf "GET / HTTP/1.0\\r\\n\\r\\n" | nc -w 3 "$0" "$1" | grep -q hello'
-say() { what=$1; shift; if "$@" >/dev/null 2>&1; then echo "$what: yes"; else echo "$what: no"; fi; }
-"#;
-
-/// Runs a script on those machines.
-fn on_machines(script: &str) -> String {
-    let busybox = Fixture::Busybox.archive().unwrap();
-    Sandbox::new().run(&format!("{MACHINES}BUSYBOX={}\n{script}\n", busybox.display()))
-}
 
 fn is_reference() -> bool {
     Engine::under_test() == Engine::Dockerd
@@ -207,4 +179,51 @@ fn dmn_18_without_iptables_no_rule_is_made() {
         lacks(&text, word);
     }
     has(&text, "the host: yes\nby the proxy: yes\n");
+}
+
+#[test]
+fn net_56_repair_puts_back_bridges_switches_and_rules() {
+    if is_reference() {
+        // A command of Gantry's own.
+        return;
+    }
+    let text = on_machines(
+        r#"up; images $BUSYBOX; $D network create mine >/dev/null; bridge=br-$($D network ls -qf name=mine)
+        serve web -p 8000:80; serve other --network mine -p 8001:80; within 30 from 10.99.0.1:8000; within 30 from 10.99.0.1:8001
+        repair() { timeout 60 bin/gantry network repair; echo "exit $?"; }
+        repair; echo '--- broken'
+        ip link del docker0; ip link set $bridge down; ip addr flush dev $bridge; sysctl -qw net.ipv4.ip_forward=0
+        say lost from 10.99.0.1:8000; repair; repair
+        say back within 30 from 10.99.0.1:8000; say 'also back' within 30 from 10.99.0.1:8001
+        down"#,
+    );
+    let (before, after) = text.split_once("--- broken").unwrap();
+    assert_eq!(before, "nothing was wrong\nexit 0\n");
+    for line in
+        ["docker0 was gone: put right\n", "net/ipv4/ip_forward was 0, not 1: put right\n", " was not on docker0"]
+    {
+        has(after, line);
+    }
+    has(after, "lacked its address ");
+    has(after, "exit 0\nnothing was wrong\nexit 0\nback: yes\nalso back: yes\n");
+}
+
+#[test]
+fn segments_fit_a_narrow_way_that_says_nothing() {
+    if is_reference() {
+        // It leaves this to the administrator.
+        return;
+    }
+    let text = on_machines(
+        r#"up --mtu 1500; images $BUSYBOX; ip link set cable mtu 1280
+        # What would tell that packets are too large is lost.
+        nft add table inet silent
+        nft 'add chain inet silent out { type filter hook output priority 0; }'
+        nft add rule inet silent out icmp type destination-unreachable drop
+        $D run -d --name web -p 8000:80 busybox sh -c 'mkdir /www; head -c 300000 /dev/zero >/www/index.html; exec httpd -f -h /www' >/dev/null
+        within 30 from 10.99.0.1:8000; from 10.99.0.1:8000 | wc -c
+        down"#,
+    );
+    has(&text, "300000\n");
+    lacks(&text, "not within time");
 }

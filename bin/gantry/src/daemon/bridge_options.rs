@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use network::DefaultAddresses;
+use network::{DefaultAddresses, PublishPolicy};
 
 use super::merged::Merged;
 
@@ -18,6 +18,7 @@ pub(super) struct BridgeOptions {
     pub masquerade: bool,
     pub userland_proxy: bool,
     pub allow_direct_routing: bool,
+    pub publish_policy: PublishPolicy,
     pub accept_mark: Option<(u32, u32)>,
     pub bind_ip: IpAddr,
     pub mtu: Option<u32>,
@@ -43,10 +44,19 @@ pub(super) fn read(merged: &Merged) -> anyhow::Result<BridgeOptions> {
         masquerade: merged.switch("ip-masq", true),
         userland_proxy: merged.switch("userland-proxy", true),
         allow_direct_routing: merged.switch("allow-direct-routing", false),
+        publish_policy: merged.parsed("publish-policy", publish_policy)?.unwrap_or_default(),
         accept_mark: merged.parsed("bridge-accept-fwmark", mark)?,
         bind_ip: merged.parsed("ip", address)?.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
         mtu: mtu.filter(|mtu| *mtu > 0),
     })
+}
+
+fn publish_policy(text: &str) -> Result<PublishPolicy, String> {
+    match text {
+        "docker" => Ok(PublishPolicy::Docker),
+        "host-firewall" => Ok(PublishPolicy::HostFirewall),
+        _ => Err(format!("invalid publish-policy {text:?}: it is docker or host-firewall")),
+    }
 }
 
 fn cidr<N: FromStr>(text: &str) -> Result<N, String> {

@@ -23,6 +23,7 @@ pub(super) fn engine_config(options: &Options) -> anyhow::Result<EngineConfig> {
         masquerade: options.network.masquerade,
         userland_proxy: options.network.userland_proxy,
         allow_direct_routing: options.network.allow_direct_routing,
+        publish_policy: options.network.publish_policy,
         accept_mark: options.network.accept_mark,
         icc: options.network.icc,
         default_bind_ip: options.network.bind_ip,

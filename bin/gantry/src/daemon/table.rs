@@ -239,6 +239,12 @@ pub(super) static SETTINGS: &[Setting] = &[
         )
         .short('p'),
     ),
+    text(
+        "publish-policy",
+        "string",
+        "Who may come to published ports: everybody (docker), or whom the host's own input rules let in (host-firewall)",
+        Honoured,
+    ),
     switch(
         "raw-logs",
         "Full timestamps without ANSI coloring",

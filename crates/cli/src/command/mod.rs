@@ -15,6 +15,7 @@ mod diff;
 mod events;
 mod exec;
 mod export;
+mod firewall_explain;
 pub mod help;
 mod history;
 mod image_diff;
@@ -103,6 +104,7 @@ pub struct Command {
 pub static GROUPS: &[(&str, &str)] = &[
     ("builder", "Manage builds"),
     ("container", "Manage containers"),
+    ("firewall", "Explain firewall rules"),
     ("image", "Manage images"),
     ("manifest", "Manage Docker image manifests and manifest lists"),
     ("network", "Manage networks"),
@@ -148,6 +150,7 @@ pub static COMMANDS: &[&Command] = &[
     &network_connect::DISCONNECT,
     &network_connect::RM,
     &network_create::COMMAND,
+    &firewall_explain::COMMAND,
     &network_repair::COMMAND,
     &pause::PAUSE,
     &pause::UNPAUSE,

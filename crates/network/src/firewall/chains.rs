@@ -10,6 +10,9 @@ const ESTABLISHED_OR_RELATED: u32 = 0b110;
 const TRANSLATED: u32 = 1 << 5;
 /// `RTN_LOCAL`.
 const LOCAL: u32 = 2;
+const NEW: u32 = 0b1000;
+/// The priority of a packet that has yet to be judged; forwarding sets another one in any case.
+pub(crate) const PENDING: u32 = 0x6761_6e74;
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const SYN: u8 = 2;
@@ -23,6 +26,8 @@ pub(crate) struct Policy {
     pub(crate) ipv6: bool,
     /// Published ports may also be reached at the container's own address.
     pub(crate) direct: bool,
+    /// Who comes from outside to a published port is judged by the host's own input rules, see `guard::policy`.
+    pub(crate) judged: bool,
     /// Packets with this mark, under this mask, may enter every bridge.
     pub(crate) mark: Option<(u32, u32)>,
 }
@@ -35,6 +40,8 @@ pub(super) fn add_all(batch: &mut Batch<'_>, policy: Policy) {
     const DESTINATION_NAT: i32 = -100;
     const SOURCE_NAT: i32 = 100;
     const MANGLE: i32 = -150;
+    const MARKS: i32 = DESTINATION_NAT - 4;
+    const SHUTS: i32 = DESTINATION_NAT - 1;
     let families: &[&Sets] = if policy.ipv6 { &[&IPV4, &IPV6] } else { &[&IPV4] };
     let mut chain = |name: &str, kind: ChainKind, hook: Hook, priority: i32, rules: Vec<Rule>| {
         batch.add_chain(name, kind, hook, priority);
@@ -55,6 +62,15 @@ pub(super) fn add_all(batch: &mut Batch<'_>, policy: Policy) {
     let from_here = from_here.into_iter().chain(inwards()).collect();
     chain("output", ChainKind::Nat, Hook::Output, DESTINATION_NAT, from_here);
     chain("postrouting", ChainKind::Nat, Hook::Postrouting, SOURCE_NAT, sources(families));
+    if policy.judged {
+        chain("judged", ChainKind::Filter, Hook::Prerouting, MARKS, to_judge(families));
+        let shut = [
+            Expression::Load(Key::Priority, Register(0)),
+            Expression::Compare(Register(0), Comparison::Equal, PENDING.to_ne_bytes().to_vec()),
+            Expression::Verdict(Verdict::Drop),
+        ];
+        chain("unjudged", ChainKind::Filter, Hook::Prerouting, SHUTS, vec![shut.to_vec()]);
+    }
     chain("segments", ChainKind::Filter, Hook::Forward, MANGLE, vec![clamp()]);
     chain("forward", ChainKind::Filter, Hook::Forward, 0, forwards(families, policy));
 }
@@ -70,6 +86,30 @@ fn clamp() -> Rule {
         Expression::Compare(Register(0), Comparison::Equal, vec![SYN]),
         Expression::ClampSegments,
     ]
+}
+
+/// Marks new connections from outside to published ports.
+fn to_judge(families: &[&Sets]) -> Vec<Rule> {
+    let back = [Expression::Verdict(Verdict::Return)];
+    let known = [
+        Expression::Load(Key::ConnectionState, Register(0)),
+        Expression::Mask(Register(0), NEW.to_ne_bytes()),
+        Expression::Compare(Register(0), Comparison::Equal, vec![0; 4]),
+    ];
+    let mut rules = vec![
+        [&known[..], &back].concat(),
+        [&member(&[Key::InputDevice], BRIDGES)[..], &back].concat(),
+        [&device(Key::InputDevice, Comparison::Equal, "lo")[..], &back].concat(),
+    ];
+    for sets in families {
+        for mut rule in [translate_one_address(sets), translate_any_address(sets)] {
+            // The same packets, but marked in the place of translated.
+            rule.pop();
+            rule.push(Expression::SetPriority(PENDING));
+            rules.push(rule);
+        }
+    }
+    rules
 }
 
 fn translate_one_address(sets: &Sets) -> Rule {

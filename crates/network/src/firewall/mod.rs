@@ -6,6 +6,7 @@
 //! | `guard` | containers cannot reach the host's loopback, although the bridge routes it |
 //! | `prerouting`, `output` | published ports go to their container, from outside and from this machine |
 //! | `postrouting` | subnets are masqueraded to the outside, to a bridge when it came by a published port, and so is loopback |
+//! | `judged`, `unjudged` | with `publish-policy` `host-firewall` only: published ports are shut to whom the host's own input rules do not let in |
 //! | `segments` | TCP segments fit the MTU of the way they take |
 //! | `forward` | from outside, and from one bridge to another, only answers and published ports come in; nothing leaves an internal network |
 //!
@@ -24,7 +25,7 @@ use crate::linked::Linked;
 use crate::publish::Published;
 use sets::{Elements, elements};
 
-pub(crate) use chains::{Policy, device};
+pub(crate) use chains::{PENDING, Policy, device};
 
 /// Which packets the table sees.
 pub(crate) const FAMILY: Family = Family::Inet;

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | our own table | rendered again when somebody else deletes of it |
 //! | `DOCKER-USER` and the jump to it, see [`user_chain`] | at the daemon's start, and when it is gone |
+//! | copies of the host's input rules, see [`policy`] | where published ports obey these: when they change |
 //! | the view of published ports in iptables' `nat` tables, see [`view`] | a moment after they changed, and when it is gone |
 //!
 //! Nothing here is on the way of a container's start: it is told by one write to an eventfd. Who fights with us over the
@@ -12,6 +13,7 @@
 
 mod needed;
 mod patience;
+mod policy;
 mod table;
 mod user_chain;
 mod view;
@@ -27,9 +29,10 @@ use sys::nft::{Family, Heard, NftEvents, NftSocket};
 
 use crate::network::lock;
 use crate::reaper::Job;
-use crate::{Error, Network};
+use crate::{Error, Network, PublishPolicy};
 use needed::{Needed, Ports};
 use patience::Patience;
+use policy::Refused;
 pub(crate) use user_chain::jump_first;
 
 /// A program that flushes the rules often loads its own in the next moment.
@@ -92,7 +95,8 @@ impl Network {
     pub fn watch(self: &Arc<Self>) -> Result<(), Error> {
         let Some(firewall) = &self.firewall else { return Ok(()) };
         let (table, own) = lock(firewall).identity()?;
-        let started = Thread::open(Arc::downgrade(self), table, own).and_then(|thread| {
+        let judged = self.config.publish_policy == PublishPolicy::HostFirewall;
+        let started = Thread::open(Arc::downgrade(self), table, own, judged).and_then(|thread| {
             let bell = Arc::clone(&thread.bell);
             std::thread::Builder::new().name("network-guard".to_owned()).spawn(move || thread.work())?;
             Ok(bell)
@@ -117,10 +121,10 @@ struct Thread {
 }
 
 impl Thread {
-    fn open(network: Weak<Network>, table: String, own: u32) -> io::Result<Self> {
+    fn open(network: Weak<Network>, table: String, own: u32, judged: bool) -> io::Result<Self> {
         let socket = NftSocket::open()?;
         let fd = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let ports = Ports { table, own, guard: socket.port()? };
+        let ports = Ports { table, own, guard: socket.port()?, judged };
         let bell = Arc::new(Bell { fd, changed: AtomicBool::new(true) });
         let events = NftEvents::open()?;
         let (complained, view_due, patience) = (false, None, Patience::default());
@@ -193,6 +197,9 @@ impl Thread {
             let bridges: Vec<String> = network.bridges().all().map(|bridge| bridge.name.clone()).collect();
             bridges.into_iter().for_each(|bridge| network.reaper.queue(Job::LetThrough(bridge)));
         }
+        if needed.host_rules {
+            self.policy(network);
+        }
         let due = self.view_due.is_none_or(|due| due <= Instant::now());
         if needed.view && due {
             self.view_due = Some(Instant::now() + VIEW_PAUSE);
@@ -222,6 +229,22 @@ impl Thread {
             }
         }
         made
+    }
+
+    /// Published ports obey the host's own rules, as these are now.
+    fn policy(&mut self, network: &Network) {
+        let done = match network.config.publish_policy {
+            PublishPolicy::Docker => policy::withdraw(&mut self.socket, &self.ports.table).map_err(Refused::Io),
+            PublishPolicy::HostFirewall => policy::follow(&mut self.socket, &self.ports.table),
+        };
+        match done {
+            Ok(()) => {}
+            Err(Refused::Io(error)) => self.complain("copy the host's input rules for published ports", &error),
+            Err(Refused::Rule(rule)) => tracing::error!(
+                rule,
+                "the host's input rules cannot be copied for published ports, which are shut to the outside until that rule is gone"
+            ),
+        }
     }
 
     fn view(&mut self, network: &Network) {

@@ -13,6 +13,8 @@ pub(super) struct Ports {
     pub(super) own: u32,
     /// The socket of the watch itself.
     pub(super) guard: u32,
+    /// Published ports obey the host's own rules.
+    pub(super) judged: bool,
 }
 
 /// What has to be looked after.
@@ -24,6 +26,8 @@ pub(super) struct Needed {
     pub(super) user_chain: bool,
     /// Whether a foreign `FORWARD` chain lets our bridges through.
     pub(super) forward_policy: bool,
+    /// Copies of the host's input rules.
+    pub(super) host_rules: bool,
     /// What iptables shows.
     pub(super) view: bool,
     /// The daemon has just started.
@@ -35,12 +39,13 @@ pub(super) struct Needed {
 impl Needed {
     /// What a daemon does that starts: the table is rendered already.
     pub(super) fn first() -> Self {
-        Self { user_chain: true, view: true, at_start: true, ..Self::default() }
+        Self { user_chain: true, view: true, host_rules: true, at_start: true, ..Self::default() }
     }
 
     /// Anything may have happened.
     pub(super) fn all(&mut self) {
-        *self = Self { table: true, user_chain: true, forward_policy: true, view: true, at_start: self.at_start };
+        let at_start = self.at_start;
+        *self = Self { table: true, user_chain: true, forward_policy: true, host_rules: true, view: true, at_start };
     }
 
     pub(super) fn note(&mut self, event: &NftEvent, ports: &Ports) {
@@ -51,6 +56,9 @@ impl Needed {
             self.table |= event.deleted;
             return;
         }
+        // Our copies, too, when somebody deletes them.
+        let ours = event.table.starts_with(&ports.table);
+        self.host_rules |= ports.judged && (ours || !event.table.starts_with("gantry_"));
         if !matches!(event.family, Family::Ipv4 | Family::Ipv6) {
             return;
         }
@@ -70,7 +78,7 @@ mod tests {
 
     #[test]
     fn only_what_others_delete_is_looked_after() {
-        let ports = Ports { table: "gantry_br0".to_owned(), own: 7, guard: 8 };
+        let ports = Ports { table: "gantry_br0".to_owned(), own: 7, guard: 8, judged: false };
         let event = |deleted, family, table: &str, by| NftEvent {
             deleted,
             what: NftObject::Chain,

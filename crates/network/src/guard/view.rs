@@ -14,8 +14,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sys::nft::{
-    Batch, ChainKind, Comparison, Expression, Extension, Family, Hook, Key, NftSocket, Place, RawRule, Register, Rule,
-    Step, steps, user_data,
+    Batch, Chain, ChainKind, Comparison, Expression, Extension, Family, Hook, Key, NftSocket, Place, RawRule, Register,
+    Rule, Step, steps, user_data,
 };
 
 use crate::Protocol;
@@ -52,6 +52,15 @@ pub(super) fn follow(socket: &mut NftSocket, family: Family, owner: &str, seen: 
     let devices: Vec<&str> = devices.into_iter().chain(seen.published.iter().map(|(name, _)| name.as_str())).collect();
     let mut batch = Batch::new(family, TABLE);
     let mut changes = 0;
+    if family == Family::Ipv4 {
+        // Scripts ask for it even when nothing is published.
+        let chains = socket.chains()?;
+        let is = |chain: &Chain| chain.family == family && chain.table == TABLE && chain.name == PORTS;
+        if !chains.iter().any(is) {
+            make_chain(&mut batch, PORTS);
+            changes += 1;
+        }
+    }
     for (chain, rules) in &wanted {
         let present = socket.rules(Some((family, TABLE, Some(chain))))?;
         let present = present.iter().filter(|rule| is_ours(rule, owner, &devices));

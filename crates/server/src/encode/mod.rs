@@ -27,7 +27,7 @@ pub use container::{details, exec};
 pub use disk_usage::disk_usage;
 pub use event::event;
 pub use fsck::{fsck, usage};
-pub use host_network::network_repair;
+pub use host_network::{firewall_explain, network_repair};
 pub use image::{history, image_details, image_summary, removed};
 pub use network::network;
 pub use path_stat::path_stat;

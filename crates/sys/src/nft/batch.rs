@@ -90,6 +90,39 @@ impl<'a> Batch<'a> {
         Self { family, table, messages: vec![begin], maps: 0 }
     }
 
+    /// Appends all of another batch: both happen, or neither.
+    pub fn join(&mut self, other: Self) -> &mut Self {
+        self.messages.extend(other.messages.into_iter().skip(1));
+        self
+    }
+
+    /// Makes a set of attributes that are known as bytes.
+    pub(super) fn raw_set(&mut self, name: &str, flags: u32, attributes: &[(u16, &[u8])]) -> &mut Self {
+        self.maps += 1;
+        let id = self.maps;
+        self.push(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE, |message, table| {
+            message.text(1, table).text(2, name).be32(3, flags);
+            for (kind, payload) in attributes {
+                message.bytes(*kind, payload);
+            }
+            message.be32(10, id);
+        })
+    }
+
+    /// Adds elements whose attributes are known as bytes.
+    pub(super) fn raw_elements(&mut self, set: &str, elements: &[&[u8]]) -> &mut Self {
+        for chunk in elements.chunks(ELEMENTS_PER_MESSAGE / 2) {
+            self.push(libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, |message, table| {
+                message.text(1, table).text(2, set).nest(ELEMENTS, |list| {
+                    for element in chunk {
+                        list.nested_bytes(ELEMENT, element);
+                    }
+                });
+            });
+        }
+        self
+    }
+
     /// Nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {

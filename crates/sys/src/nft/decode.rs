@@ -77,6 +77,11 @@ pub enum Step {
         /// Register with the port.
         port: Option<usize>,
     },
+    /// Sets the packet's priority for traffic control.
+    SetPriority {
+        /// From.
+        register: usize,
+    },
     /// Counts, logs, marks: the packet goes on.
     Passes,
     /// A match of iptables.
@@ -143,7 +148,7 @@ pub fn verdict(data: &[u8]) -> Option<Outcome> {
     })
 }
 
-fn step(element: &Attribute<'_>) -> Step {
+pub(super) fn step(element: &Attribute<'_>) -> Step {
     let name = element.nested().find(|part| part.kind == 1).map(|part| part.text()).unwrap_or_default();
     let data = element.nested().find(|part| part.kind == 2).map_or(&[][..], |part| part.payload);
     known(&name, &Parts(data)).unwrap_or(Step::Other(name))
@@ -191,6 +196,9 @@ fn known(name: &str, parts: &Parts<'_>) -> Option<Step> {
         "meta" if parts.find(1).is_some() => load(Source::Meta(parts.number(2)?), parts.register(1)?),
         "ct" if parts.find(1).is_some() => load(Source::Connection(parts.number(2)?), parts.register(1)?),
         "fib" => load(Source::Route(parts.number(2)?, parts.number(3)?), parts.register(1)?),
+        "meta" if parts.number(2)? == libc::NFT_META_PRIORITY as u32 => {
+            Some(Step::SetPriority { register: parts.register(3)? })
+        }
         // Those without a destination set a mark.
         "meta" | "ct" | "counter" | "log" | "notrack" | "flow_offload" | "quota" | "last" => Some(Step::Passes),
         // Only the logical operation; shifts came later and say so in attribute 6.

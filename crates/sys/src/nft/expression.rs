@@ -42,6 +42,8 @@ pub enum Key {
     NetworkProtocol,
     /// Transport protocol, one byte.
     TransportProtocol,
+    /// Its priority for traffic control, four bytes.
+    Priority,
     /// The mark that some program gave it, four bytes.
     Mark,
     /// Connection tracking: state bits.
@@ -134,6 +136,8 @@ pub enum Expression {
     Masquerade,
     /// Lowers the largest segment that a TCP packet announces to what the packet's route carries; uses the first register.
     ClampSegments,
+    /// Sets the packet's priority for traffic control; uses the first register.
+    SetPriority(u32),
     /// Counts packets and bytes.
     Counter,
     /// Ends.
@@ -167,8 +171,10 @@ impl Register {
 impl Expression {
     /// Appends this expression to a rule's list.
     pub(super) fn encode(&self, list: &mut Message) {
-        if *self == Self::ClampSegments {
-            return encode_clamp(list);
+        match self {
+            Self::ClampSegments => return encode_clamp(list),
+            Self::SetPriority(priority) => Self::Value(Register(0), priority.to_ne_bytes().to_vec()).encode(list),
+            _ => {}
         }
         list.nest(LIST_ELEMENT, |element| {
             element.text(EXPRESSION_NAME, self.name()).nest(EXPRESSION_DATA, |data| self.encode_data(data));
@@ -188,6 +194,7 @@ impl Expression {
             Self::Masquerade => "masq",
             Self::Counter => "counter",
             Self::ClampSegments => "exthdr",
+            Self::SetPriority(_) => "meta",
             Self::Value(..) | Self::Verdict(_) | Self::Jump(_) => "immediate",
             Self::Match(_) => "match",
             Self::Target(_) => "target",
@@ -233,6 +240,10 @@ impl Expression {
                 data.be32(1, NAT_SOURCE).be32(2, family.number().into()).be32(3, address.number());
             }
             Self::Masquerade | Self::Counter | Self::ClampSegments => {}
+            // `NFTA_META_SREG` in the place of a destination.
+            Self::SetPriority(_) => {
+                data.be32(2, libc::NFT_META_PRIORITY as u32).be32(3, Register(0).number());
+            }
             Self::Verdict(verdict) => {
                 data.be32(1, 0).nest(2, |value| {
                     value.nest(DATA_VERDICT, |code| {
@@ -296,7 +307,7 @@ fn encode_clamp(list: &mut Message) {
         data.be32(1, number).be32(2, number).be32(3, TO_NETWORK_ORDER).be32(4, 2).be32(5, 2);
     });
     add("exthdr", &|data| {
-        data.u8(2, SEGMENT_SIZE).be32(3, 2).be32(4, 2).be32(5, 0).be32(6, TCP_OPTION).be32(7, number);
+        data.u8(2, SEGMENT_SIZE).be32(3, 2).be32(4, 2).be32(6, TCP_OPTION).be32(7, number);
     });
 }
 
@@ -317,6 +328,7 @@ fn encode_load(key: Key, register: Register, data: &mut Message) {
         Key::InputDevice => data.be32(2, libc::NFT_META_IIFNAME as u32).be32(1, number),
         Key::OutputDevice => data.be32(2, libc::NFT_META_OIFNAME as u32).be32(1, number),
         Key::NetworkProtocol => data.be32(2, libc::NFT_META_NFPROTO as u32).be32(1, number),
+        Key::Priority => data.be32(2, libc::NFT_META_PRIORITY as u32).be32(1, number),
         Key::Mark => data.be32(2, libc::NFT_META_MARK as u32).be32(1, number),
         Key::TransportProtocol => data.be32(2, libc::NFT_META_L4PROTO as u32).be32(1, number),
         Key::ConnectionState => data.be32(2, libc::NFT_CT_STATE as u32).be32(1, number),

@@ -4,6 +4,7 @@
 
 mod batch;
 mod content;
+mod copy;
 mod decode;
 mod events;
 mod expression;
