@@ -22,7 +22,7 @@ pub struct NetState {
 // === impl NetState ===
 
 impl NetState {
-    /// What the kernel has.
+    /// What the kernel has; whether `ports` are reserved.
     pub fn of_kernel(daemon: &Daemon, ports: &[u16]) -> Self {
         let mut things = BTreeSet::new();
         let bridges = bridges(daemon);
@@ -49,8 +49,8 @@ impl NetState {
         Self { things }
     }
 
-    /// What the records say.
-    pub fn of_records(daemon: &Daemon) -> Self {
+    /// What the records say; of the ports only these, as on the other side.
+    pub fn of_records(daemon: &Daemon, ports: &[u16]) -> Self {
         let mut api = daemon.api();
         let mut things = BTreeSet::new();
         let mut bridge = |name: &str| {
@@ -86,7 +86,9 @@ impl NetState {
                 for binding in bindings.as_array().into_iter().flatten().filter(|one| one["HostIp"] != "::") {
                     let (number, protocol) = port.split_once('/').unwrap_or_default();
                     let host = binding["HostPort"].as_str().unwrap_or_default();
-                    things.insert(format!("reserved {host}"));
+                    if ports.iter().any(|port| port.to_string() == host) {
+                        things.insert(format!("reserved {host}"));
+                    }
                     // Which of its networks leads out is the engine's business; one of them it is.
                     let leads = |address: &&&str| !address.is_empty() && maps(daemon, host, address);
                     let address = addresses.iter().find(leads).copied().unwrap_or("nowhere");
@@ -108,7 +110,7 @@ impl NetState {
     pub fn demand_agreement(daemon: &Daemon, ports: &[u16], what: &str) {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
-            let differences = Self::of_kernel(daemon, ports).differences(&Self::of_records(daemon));
+            let differences = Self::of_kernel(daemon, ports).differences(&Self::of_records(daemon, ports));
             if differences.is_empty() {
                 return;
             }
@@ -138,8 +140,10 @@ fn maps(daemon: &Daemon, port: &str, address: &str) -> bool {
 fn set(table: &str, name: &str) -> Vec<String> {
     let Some((_, behind)) = table.split_once(&format!("set {name} {{")) else { return Vec::new() };
     let own = behind.split_once('}').map_or(behind, |(own, _)| own);
-    let quoted = Regex::new(r#""([^"]+)""#).expect("a pattern");
-    quoted.captures_iter(own.split_once("elements").map_or("", |(_, list)| list)).map(|one| one[1].to_owned()).collect()
+    let list = own.split_once("elements").map_or("", |(_, list)| list);
+    let words = list.split(|sign: char| sign.is_whitespace() || sign == ',');
+    let words = words.map(|word| word.trim_matches(['"', '{', '}', '=']));
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

@@ -21,6 +21,10 @@ pub(super) const RULE_USER_DATA: u16 = 7;
 /// `NFTA_RULE_EXPRESSIONS`, `NFTA_RULE_COMPAT`.
 pub(super) const RULE_EXPRESSIONS: u16 = 4;
 const RULE_COMPATIBILITY: u16 = 5;
+/// nft's number of the type of a device's name, and the user data that tells it the byte order of such keys; without it
+/// the `nft` program prints them empty.
+const TYPE_DEVICE: u32 = 41;
+const HOST_ORDER: [u8; 6] = [0, 4, 1, 0, 0, 0];
 /// Attributes count their length in 16 bits; an element takes up to 60 bytes.
 const ELEMENTS_PER_MESSAGE: usize = 500;
 
@@ -205,6 +209,9 @@ impl<'a> Batch<'a> {
         let flags = if intervals { libc::NFT_SET_INTERVAL as u32 } else { 0 };
         self.push(libc::NFT_MSG_NEWSET, libc::NLM_F_CREATE, |message, table| {
             message.text(1, table).text(2, name).be32(3, flags).be32(4, key.0).be32(5, key.1).be32(10, id);
+            if key.0 & 0x3f == TYPE_DEVICE {
+                message.bytes(13, &HOST_ORDER);
+            }
         })
     }
 
