@@ -296,16 +296,22 @@ pub fn reversed(address: &str) -> String {
     format!("{}.in-addr.arpa", parts.join("."))
 }
 
-/// Asks the name server of a container, by the process of it, as its programs do.
+/// Asks the name server of a container, by the process of it, as its programs do: again when there is no answer.
 pub fn ask(pid: u32, message: &[u8]) -> Answer {
     within(pid, || {
         let socket = UdpSocket::bind("0.0.0.0:0")?;
         socket.connect("127.0.0.11:53")?;
-        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
-        socket.send(message)?;
+        socket.set_read_timeout(Some(Duration::from_secs(15)))?;
         let mut buffer = vec![0; 65_535];
-        let length = socket.recv(&mut buffer)?;
-        buffer.truncate(length);
+        let mut last = Err(io::ErrorKind::TimedOut.into());
+        for _ in 0..4 {
+            socket.send(message)?;
+            last = socket.recv(&mut buffer);
+            if last.is_ok() {
+                break;
+            }
+        }
+        buffer.truncate(last?);
         Ok(Answer(buffer))
     })
     .unwrap()
@@ -315,7 +321,7 @@ pub fn ask(pid: u32, message: &[u8]) -> Answer {
 pub fn ask_by_connection(pid: u32, message: &[u8]) -> Answer {
     within(pid, || {
         let mut stream = TcpStream::connect("127.0.0.11:53")?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         stream.write_all(&framed(message))?;
         Ok(Answer(read_framed(&mut stream)?))
     })
