@@ -54,14 +54,26 @@ impl Actor {
             return Err(Error::NotConnected { container, network });
         }
         if before.state.is_running() {
-            let (engine, container, name) = (Arc::clone(&self.engine), Arc::clone(&self.container), network.to_owned());
-            let (endpoints, wanted) = (before.endpoints.clone(), attached.clone());
-            let endpoints =
-                self.engine.blocking(move || unplug(&engine, &container, endpoints, &wanted, &name)).await?;
+            // Written down first: a daemon that is killed in the middle finishes it when it starts again, as it removes
+            // links that no record names.
+            let left = before.endpoints.iter().filter(|endpoint| endpoint.network_name != network).cloned().collect();
+            let wanted = attached.clone();
             self.update(|status| {
-                status.endpoints = endpoints;
+                status.endpoints = left;
                 status.attachments = Some(attached);
             });
+            let (engine, container, name) = (Arc::clone(&self.engine), Arc::clone(&self.container), network.to_owned());
+            let endpoints = before.endpoints.clone();
+            match self.engine.blocking(move || unplug(&engine, &container, endpoints, &wanted, &name)).await {
+                Ok(endpoints) => self.update(|status| status.endpoints = endpoints),
+                Err(error) => {
+                    self.update(|status| {
+                        status.endpoints = before.endpoints.clone();
+                        status.attachments = before.attachments.clone();
+                    });
+                    return Err(error);
+                }
+            }
         } else {
             self.update(|status| status.attachments = Some(attached));
         }
