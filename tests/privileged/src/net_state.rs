@@ -68,7 +68,10 @@ impl NetState {
             let id = container["Id"].as_str().unwrap_or_default();
             let settings = api.call("GET", &format!("/containers/{id}/json"), None)["NetworkSettings"].clone();
             let key = settings["SandboxKey"].as_str().unwrap_or_default();
-            things.insert(format!("namespace {}", Path::new(key).file_name().unwrap_or_default().display()));
+            // One that is on no network has a namespace that only its processes hold.
+            if let Some(name) = Path::new(key).file_name() {
+                things.insert(format!("namespace {}", name.display()));
+            }
             for endpoint in settings["Networks"].as_object().into_iter().flat_map(|all| all.values()) {
                 let text = |field: &str| endpoint[field].as_str().unwrap_or_default().to_owned();
                 let (endpoint_id, address) = (text("EndpointID"), text("IPAddress"));
