@@ -83,12 +83,8 @@ impl Network {
     pub fn disconnect(&self, record: &EndpointRecord) -> Result<(), Error> {
         self.take_off(record, |network| {
             let device = host_device(&record.endpoint_id);
-            let failed = |source| Error::Device { device: device.clone(), action: "delete", source };
-            let mut route = lock(&network.route);
-            match route.link(&device).map_err(failed)? {
-                Some(link) => gone(route.delete_link(link.index)).map_err(failed),
-                None => Ok(()),
-            }
+            let removed = network.remover.remove(&network.route, &device);
+            removed.map_err(|source| Error::Device { device, action: "delete", source })
         })
     }
 

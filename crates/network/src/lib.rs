@@ -39,6 +39,7 @@ mod random;
 mod reaper;
 mod records;
 mod relay;
+mod remover;
 mod repair;
 mod resolver;
 mod sandbox;

@@ -28,6 +28,7 @@ use crate::port_table::PortTable;
 use crate::publish::{Carriers, Published};
 use crate::reaper::{Job, Reaper};
 use crate::records::{NetworkRecords, load_users};
+use crate::remover::{DOOMED_GROUP, Remover};
 use crate::zone::{View, Zone};
 use crate::{EndpointRecord, Error, NetworkConfig, NetworkInfo, PortBinding, Sandbox, info, paths, random};
 
@@ -54,6 +55,7 @@ pub struct Network {
     /// Namespaces that were made and not yet attached, with a socket inside.
     pub(crate) prepared: Mutex<HashMap<PathBuf, Prepared>>,
     pub(crate) reaper: Reaper,
+    pub(crate) remover: Remover,
     pub(crate) guard: Guard,
     host: Sandbox,
     _claim: Option<Claim>,
@@ -114,6 +116,8 @@ impl Network {
         let state = restore(&config, &bridges, &drivers, existing);
         let firewall = open_firewall(&config, &bridges, &state)?;
         let reaper = Reaper::start(paths::pins(&config.exec_root))?;
+        let remover = Remover::start()
+            .map_err(|source| Error::Netlink { action: "start the thread that removes links", source })?;
         for bridge in bridges.all().filter(|_| config.iptables) {
             reaper.queue(Job::LetThrough(bridge.name.clone()));
         }
@@ -134,6 +138,7 @@ impl Network {
             zone: RwLock::new(zone),
             prepared: Mutex::default(),
             reaper,
+            remover,
             guard: Guard::default(),
             host,
             _claim: claim,
@@ -361,7 +366,8 @@ fn queue_leftovers(
     let masters: HashSet<u32> = bridges.all().map(|bridge| bridge.index).collect();
     let devices: HashSet<String> = existing.iter().map(|record| host_device(&record.endpoint_id)).collect();
     for link in &observed.links {
-        let ours = masters.contains(&link.master) && link.kind == "veth" && link.group == DEVICE_GROUP;
+        let marked = link.group == DEVICE_GROUP || link.group == DOOMED_GROUP;
+        let ours = masters.contains(&link.master) && link.kind == "veth" && marked;
         if ours && !devices.contains(&link.name) {
             tracing::info!(device = link.name, "removing a link that no container names");
             reaper.queue(Job::DeleteDevice(link.index));

@@ -298,3 +298,23 @@ fn prt_18_unpublished_ports_are_for_the_host_and_the_neighbours() {
     lacks(part(&text, "there"), "hello");
     has(part(&text, "direct"), "hello");
 }
+
+#[test]
+fn prt_11_ten_thousand_ports_are_elements_and_no_rules() {
+    if reference() {
+        // It starts a process and adds several rules for each.
+        return;
+    }
+    let text = run(
+        r#"up; load; echo "== before"; nft list ruleset 2>/dev/null | grep -c 'dnat\|masquerade\|accept\|drop'
+        docker run -d --name many -p 127.0.0.1:20000-29999:20000-29999 busybox nc -ll -p 29999 -e echo hello >/dev/null
+        echo "== after"; nft list ruleset 2>/dev/null | grep -v 'th dport [0-9]\|tcp dport [0-9]' | grep -c 'dnat\|masquerade\|accept\|drop'
+        echo "== elements"; nft list ruleset 2>/dev/null | grep -o '127\.0\.0\.1 \. tcp \. [0-9]* :' | sort -u | wc -l
+        ready 127.0.0.1 29999; docker rm -f many >/dev/null
+        echo "== gone"; nft list ruleset 2>/dev/null | grep -c '127\.0\.0\.1 \. tcp'; ss -Hltn | grep -c ':2[0-9][0-9][0-9][0-9]'; down"#,
+    );
+    let number = |name: &str| part(&text, name).trim().to_owned();
+    assert_eq!(number("before"), number("after"), "{text}");
+    assert_eq!(number("elements"), "10000");
+    assert_eq!(number("gone"), "0\n0");
+}

@@ -164,6 +164,20 @@ impl RouteSocket {
         self.0.request(&mut [message])
     }
 
+    /// Puts a device into a group.
+    pub fn set_group(&mut self, index: u32, group: u32) -> io::Result<()> {
+        let mut message = Message::new(libc::RTM_NEWLINK, 0);
+        message.raw(&ifinfomsg(index, 0, 0)).u32(libc::IFLA_GROUP, group);
+        self.0.request(&mut [message])
+    }
+
+    /// Deletes all devices of a group in the time of one; `ENODEV` when there is none.
+    pub fn delete_group(&mut self, group: u32) -> io::Result<()> {
+        let mut message = Message::new(libc::RTM_DELLINK, 0);
+        message.raw(&ifinfomsg(0, 0, 0)).u32(libc::IFLA_GROUP, group);
+        self.0.request(&mut [message])
+    }
+
     /// Deletes a device. Slow: the kernel waits for readers (about 20 ms for a veth).
     pub fn delete_link(&mut self, index: u32) -> io::Result<()> {
         let mut message = Message::new(libc::RTM_DELLINK, 0);
