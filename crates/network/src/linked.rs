@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use types::EndpointId;
 
 use crate::network::{Network, State, lock};
-use crate::{EndpointRecord, Error, Protocol};
+use crate::{EndpointRecord, Error, LinkRecord, Protocol};
 
 /// A port that a container may reach at another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +64,7 @@ impl Network {
 
     /// Forgets what an endpoint was let, and what others were let there: its addresses will be another's.
     pub(crate) fn forget_linked(&self, record: &EndpointRecord) -> Result<(), Error> {
-        let own: Vec<IpAddr> = record.link.iter().flat_map(|link| link.ips()).collect();
+        let own: Vec<IpAddr> = record.link.iter().flat_map(LinkRecord::ips).collect();
         let removed = {
             let mut state = lock(&self.state);
             let theirs = |one: &Linked| one.endpoint == record.endpoint_id || own.contains(&one.permit.to);

@@ -82,7 +82,7 @@ fn work(asked: &Receiver<Told>, mut route: RouteSocket) {
             done => done,
         };
         for told in waiting {
-            let done = done.as_ref().map(|()| ()).map_err(|error| io::Error::from(error.kind()));
+            let done = done.as_ref().copied().map_err(|error| io::Error::from(error.kind()));
             // Who saw the device vanish does not wait any more.
             let _ = told.send(done);
         }

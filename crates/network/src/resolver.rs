@@ -41,7 +41,9 @@ impl Network {
             Some(namespace) => namespace,
             None => netns::open_pin(key).map_err(failed("enter"))?,
         };
-        netns::within(&namespace, open).map_err(failed("open a name server's sockets"))
+        let (sockets, rules) = netns::within(&namespace, open).map_err(failed("open a name server's sockets"))?;
+        close_apart(rules);
+        Ok(sockets)
     }
 
     /// A socket inside a namespace, from where questions are asked that only its network can answer. Not blocking.
@@ -70,7 +72,16 @@ fn within<T: Send>(key: &Path, open: impl FnOnce() -> io::Result<T> + Send) -> R
     netns::within(&namespace, open).map_err(failed)
 }
 
-fn open() -> io::Result<ResolverSockets> {
+/// Closes a firewall socket that has changed something, which takes 15 ms: the kernel waits until nobody can be looking
+/// at what is no longer there. A thread has the time; without one the caller has to.
+fn close_apart(socket: NftSocket) {
+    let thread = std::thread::Builder::new().name("rules-close".to_owned());
+    if let Err(error) = thread.spawn(move || drop(socket)) {
+        tracing::debug!(%error, "no thread to close a firewall socket");
+    }
+}
+
+fn open() -> io::Result<(ResolverSockets, NftSocket)> {
     let udp = UdpSocket::bind(SocketAddr::from((ADDRESS, 0)))?;
     let tcp = TcpListener::bind(SocketAddr::from((ADDRESS, 0)))?;
     udp.set_nonblocking(true)?;
@@ -81,8 +92,9 @@ fn open() -> io::Result<ResolverSockets> {
     for (protocol, port) in [(Protocol::Udp, udp.local_addr()?.port()), (Protocol::Tcp, tcp.local_addr()?.port())] {
         batch.add_rule("output", &redirect(protocol, port));
     }
-    NftSocket::open()?.send(batch)?;
-    Ok(ResolverSockets { udp, tcp })
+    let mut rules = NftSocket::open()?;
+    rules.send(batch)?;
+    Ok((ResolverSockets { udp, tcp }, rules))
 }
 
 fn redirect(protocol: Protocol, port: u16) -> Vec<Expression> {

@@ -125,7 +125,7 @@ impl NetState {
 
 /// The bridges that this engine made, by what they say of themselves.
 fn bridges(daemon: &Daemon) -> Vec<String> {
-    let root = fs::canonicalize(daemon.data_root()).unwrap_or_else(|_| daemon.data_root().to_owned());
+    let root = std::path::absolute(daemon.data_root()).unwrap_or_else(|_| daemon.data_root().to_owned());
     let alias = format!("gantry {}", root.display());
     let all = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
     let own =

@@ -109,7 +109,7 @@ impl Network {
             ipnet::IpNet::new(network, prefix).is_ok_and(|net| net.contains(&from)).then_some(prefix)
         };
         let routes = observed.routes.iter().filter_map(|route| {
-            let prefix = fits((IpAddr::from(route.destination), route.prefix))?;
+            let prefix = fits((route.destination, route.prefix))?;
             Some((prefix, route.device))
         });
         let near = observed.addresses.iter().filter_map(|own| Some((fits((own.address, own.prefix))?, own.device)));

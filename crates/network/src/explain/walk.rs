@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
                 Step::Lookup { set, key, value, inverted } => {
                     let (truth, found) = self.lookup(chain, set, &registers, *key)?;
                     match value {
-                        Some(Some(register)) => match found.as_ref().and_then(|element| plain(element)) {
+                        Some(Some(register)) => match found.as_ref().and_then(plain) {
                             Some(bytes) => registers.put(*register, &bytes),
                             None => registers.forget(*register),
                         },
