@@ -3,6 +3,7 @@
 //! Source: `linux/netfilter/nf_tables.h`, `linux/netfilter/nfnetlink.h`, nft(8).
 
 mod batch;
+mod batch_sets;
 mod content;
 mod copy;
 mod decode;
@@ -13,7 +14,8 @@ mod ruleset;
 mod socket;
 pub mod user_data;
 
-pub use batch::{Batch, ChainKind, Hook, Interval, Place, RawRule};
+pub use batch::{Batch, ChainKind, Hook, Place, RawRule};
+pub use batch_sets::Interval;
 pub use content::{Content, ContentElement};
 pub use decode::{Outcome, Source, Step, steps, verdict};
 pub use events::{Heard, NftEvent, NftEvents, NftObject};
