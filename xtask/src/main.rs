@@ -10,9 +10,9 @@
 //! | `bench [--against SOCKET] [--runs N]`    | measures an optimised build, beside another engine         |
 //! | `soak [N]`                               | repeats the crash tests                                    |
 //! | `soak network-crash [N]`                 | kills the daemon while networks change                     |
+//! | `soak network-cycles [N]`                | makes and removes N networks; nothing of them may stay     |
 //! | `soak networks [N M CLIENTS]`            | makes and removes N networks of M containers at once       |
 //! | `soak load [CONTAINERS CLIENTS SECONDS]` | many containers and many clients, on an optimised build    |
-//! | `soak networks [N]`                      | makes and removes networks; nothing of them may stay       |
 //! | `diff [SCRIPT]`                          | compares the API's answers with those of Debian's dockerd  |
 //! | `suite NAME [--only ENGINE] [TEXT]`      | test suites that others wrote, beside Docker               |
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -35,7 +35,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask check | test [filter] | features | fixtures | fuzz [SECONDS] | \
-                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | soak load [N N N] | soak networks [N] | diff [SCRIPT] | \
+                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | soak load [N N N] | soak network-crash [N] | soak network-cycles [N] | soak networks [N M CLIENTS] | diff [SCRIPT] | \
                      suite docker-py|bollard [--only ENGINE] [TEXT]";
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! `cargo xtask soak networks [N]`: networks made and removed, with a container on some of them; nothing of them may stay.
+//! `cargo xtask soak network-cycles [N]`: networks made and removed, with a container on some of them; nothing of them may stay.
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -9,13 +9,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     match arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         Some(("network-crash", rest)) => return crate::soak_network::crash(rest),
         Some(("networks", rest)) => return crate::soak_network::networks(rest),
+        Some(("network-cycles", rest)) => return crate::networks::run(rest),
+        Some(("load", rest)) => return crate::load::run(rest),
         _ => {}
-    }
-    if let Some(("load", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return crate::load::run(rest);
-    }
-    if let Some(("networks", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return crate::networks::run(rest);
     }
     let rounds: u32 = arguments.first().map_or(Ok(10), |text| text.parse()).context("N is a number")?;
     let programs = build(Profile::Tests)?;

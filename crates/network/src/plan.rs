@@ -193,6 +193,8 @@ pub(crate) mod tests {
     use super::*;
     use sys::netlink::Route;
 
+    use crate::publish::tests::bridge;
+
     pub(crate) fn route(destination: &str, device: u32) -> Route {
         let net: IpNet = destination.parse().expect("net");
         Route { destination: net.addr(), prefix: net.prefix_len(), device, metric: 0 }
@@ -230,21 +232,7 @@ pub(crate) mod tests {
             is_gateway: true,
             ports: vec![],
         };
-        let bridge = Bridge {
-            id: types::NetworkId::from_bytes([2; 32]),
-            network: "bridge".to_owned(),
-            name: "br".to_owned(),
-            index: 1,
-            sides: vec![],
-            mtu: 1500,
-            icc: true,
-            isolate: false,
-            internal: false,
-            bind_ip: Ipv4Addr::UNSPECIFIED.into(),
-            device_prefix: "eth".to_owned(),
-            pools: vec![],
-            trusted: vec![],
-        };
+        let bridge = bridge(&[], GatewayMode::Nat);
         let present = ["lo".to_owned(), "eth0".to_owned()];
         let address = LinkAddress { address: "172.17.0.2/16".parse().expect("net"), gateway: None };
         let plan = plan_attach(&endpoint, &bridge, vec![address], &request, &present);

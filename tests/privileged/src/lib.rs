@@ -30,6 +30,7 @@
 //! | `schema`   | what answers must look like, by the reference                    |
 //! | `host`     | what the host shows: processes, cgroups, mounts, links           |
 //! | `isolated` | an engine in a network of its own                                |
+//! | `neighbour` | dockerd on a machine of its own with a neighbour             |
 //! | `names`    | name servers and questions to them, message by message           |
 //! | `wait`     | waiting for a condition with a bound                             |
 //! | `wire`     | bridges, cables and machines that a test makes by hand           |
@@ -50,6 +51,7 @@ pub mod isolated;
 pub mod load;
 pub mod machines;
 pub mod names;
+pub mod neighbour;
 pub mod net_crash;
 pub mod net_load;
 pub mod net_state;

@@ -109,3 +109,23 @@ fn net_50_the_default_bridge_of_both_families() {
     has(bad, "does not belong to subnet 10.0.0.0/24");
     has(bad, "invalid CIDR address: 10.0.0.1/24");
 }
+
+/// The unit's command line with what its environment file says, as systemd would run it.
+#[test]
+fn dmn_14_options_of_the_environment_file_reach_the_daemon() {
+    let unit = std::fs::read_to_string(privileged_tests::fixtures::workspace().join("contrib/systemd/gantry.service"))
+        .unwrap();
+    let line =
+        |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}"));
+    let file = line("EnvironmentFile=-").to_owned();
+    assert_eq!(file, "/etc/default/docker");
+    let command = line("ExecStart=/usr/bin/dockerd ").replace("-H fd://", "-H unix:///var/run/docker.sock");
+    let text = run(&format!(
+        r#"ip link add bridge0 type bridge; ip addr add 192.168.5.1/24 dev bridge0; ip link set bridge0 up
+        echo 'DOCKER_OPTS="-b=bridge0 --registry-mirror=http://127.0.0.1:5001"' >options; . ./options
+        up {command}; load; docker info -f '{{{{json .RegistryConfig.Mirrors}}}}'
+        docker run --rm busybox ip -4 addr show eth0; down"#
+    ));
+    has(&text, "http://127.0.0.1:5001/");
+    has(&text, "inet 192.168.5.2/24");
+}

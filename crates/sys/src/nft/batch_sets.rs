@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::expression::DATA_VALUE;
+use crate::netlink::Message;
 
 /// `enum nft_set_elem_list_attributes` and its elements.
 const ELEMENTS: u16 = 3;
@@ -127,16 +128,7 @@ impl Batch<'_> {
         self.push(kind, flags, |message, table| {
             message.text(1, table).text(2, map).nest(ELEMENTS, |list| {
                 for (key, value) in pairs {
-                    list.nest(ELEMENT, |element| {
-                        element.nest(ELEMENT_KEY, |data| {
-                            data.bytes(DATA_VALUE, key);
-                        });
-                        if let Some(value) = value {
-                            element.nest(ELEMENT_DATA, |data| {
-                                data.bytes(DATA_VALUE, value);
-                            });
-                        }
-                    });
+                    element(list, key, value, false);
                 }
             });
         });
@@ -155,23 +147,28 @@ impl Batch<'_> {
             self.push(kind, flags, |message, table| {
                 message.text(1, table).text(2, set).nest(ELEMENTS, |list| {
                     for (key, value, end) in chunk {
-                        list.nest(ELEMENT, |element| {
-                            element.nest(ELEMENT_KEY, |data| {
-                                data.bytes(DATA_VALUE, key);
-                            });
-                            if let Some(value) = value {
-                                element.nest(ELEMENT_DATA, |data| {
-                                    data.bytes(DATA_VALUE, value);
-                                });
-                            }
-                            if *end {
-                                element.be32(ELEMENT_FLAGS, INTERVAL_END);
-                            }
-                        });
+                        element(list, key, *value, *end);
                     }
                 });
             });
         }
         self
     }
+}
+
+/// `end`: of an interval, the first key behind it.
+fn element(list: &mut Message, key: &[u8], value: Option<&Vec<u8>>, end: bool) {
+    list.nest(ELEMENT, |element| {
+        element.nest(ELEMENT_KEY, |data| {
+            data.bytes(DATA_VALUE, key);
+        });
+        if let Some(value) = value {
+            element.nest(ELEMENT_DATA, |data| {
+                data.bytes(DATA_VALUE, value);
+            });
+        }
+        if end {
+            element.be32(ELEMENT_FLAGS, INTERVAL_END);
+        }
+    });
 }
