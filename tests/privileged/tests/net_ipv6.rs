@@ -24,7 +24,7 @@ fn net_25_a_network_of_ipv6_alone() {
         r#"up; load; docker network create --ipv4=false --ipv6 --subnet fd00:66::/64 six >/dev/null
         echo "== shown"; docker network inspect six -f '{{.EnableIPv4}} {{.EnableIPv6}} {{json .IPAM.Config}}'
         serve c1 --network six -p 8000:80; serves c1
-        docker inspect c -f '{{with index .NetworkSettings.Networks "six"}}[{{.IPAddress}}] {{.GlobalIPv6Address}} {{.IPv6Gateway}}{{end}}'
+        docker inspect c1 -f '{{with index .NetworkSettings.Networks "six"}}[{{.IPAddress}}] {{.GlobalIPv6Address}} {{.IPv6Gateway}}{{end}}'
         docker port c1; echo "== inside"; docker exec c1 ip addr show eth0; docker exec c1 cat /etc/hosts
         echo "== there"; ask 2001:db8::1 8000; ask 203.0.113.1 8000
         echo "== names"; docker run --rm --network six busybox ping6 -c 1 -W 3 c1 | head -1

@@ -162,7 +162,8 @@ fn agree(text: &str) {
     has(part(text, "ps"), "127.0.0.1:8000->80/tcp");
     has(part(text, "ps"), "0.0.0.0:8001->81/udp");
     has(part(text, "ps"), "83/tcp");
-    let ports: serde_json::Value = serde_json::from_str(part(text, "inspect").trim()).unwrap();
+    let shown = part(text, "inspect").lines().next().unwrap();
+    let ports: serde_json::Value = serde_json::from_str(shown).unwrap();
     assert_eq!(ports["80/tcp"][0], serde_json::json!({"HostIp": "127.0.0.1", "HostPort": "8000"}));
     assert_eq!(ports["81/udp"][0], serde_json::json!({"HostIp": "0.0.0.0", "HostPort": "8001"}));
     let random = ports["82/tcp"][0]["HostPort"].as_str().unwrap();
