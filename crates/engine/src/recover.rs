@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use network::EndpointRecord;
 use types::ContainerId;
 
-use crate::attachments;
 use crate::container::{Command, Container, MonitorLink, RunEnd, StartKind, Status, at_daemon_start, exit_record};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -194,7 +193,7 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
         return remove_build_step(engine, &container);
     }
     if alive {
-        reopen_resolver(engine, &container);
+        reopen_resolver(&container);
         // Those that it links to may be read after it.
         let links = (Arc::clone(engine), Arc::clone(&container));
         tokio::task::spawn_blocking(move || links.0.reopen_links(&links.1));
@@ -240,16 +239,14 @@ fn thaw(engine: &Engine, spec: &ContainerSpec, status: &mut Status) {
 }
 
 /// Serves names again to a container on a user's network; its sockets ended with the earlier daemon.
-fn reopen_resolver(engine: &Arc<Engine>, container: &Arc<Container>) {
+fn reopen_resolver(container: &Arc<Container>) {
     let status = container.status();
     if !status.endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
         return;
     }
-    let (engine, container) = (Arc::clone(engine), Arc::clone(container));
-    tokio::task::spawn_blocking(move || {
-        let attachments = attachments::of(&container.spec, &status);
-        let wanted = attachments::ordered(&attachments, &container.spec.host.network_mode);
-        if let Err(error) = engine.open_resolver(&container, &status.endpoints, &wanted) {
+    let container = Arc::clone(container);
+    tokio::spawn(async move {
+        if let Err(error) = container.ask(Command::ServeNames).await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(container = container.spec.id.as_str(), error, "no names are served to the container");
         }

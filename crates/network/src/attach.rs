@@ -13,6 +13,7 @@ use crate::plan::{AttachPlan, host_device, plan_attach};
 use crate::port_table::Refusal;
 use crate::publish::{Carriers, Published, Wanted};
 use crate::reaper::Job;
+use crate::remover;
 use crate::target::Target;
 use crate::{
     AttachRequest, EndpointRecord, Error, LinkAddress, LinkRecord, Network, PortRequest, Protocol, Sandbox, holder,
@@ -83,7 +84,7 @@ impl Network {
     pub fn disconnect(&self, record: &EndpointRecord) -> Result<(), Error> {
         self.take_off(record, |network| {
             let device = host_device(&record.endpoint_id);
-            let removed = network.remover.remove(&network.route, &device);
+            let removed = remover::remove(&network.route, &device);
             removed.map_err(|source| Error::Device { device, action: "delete", source })
         })
     }

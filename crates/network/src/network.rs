@@ -28,7 +28,7 @@ use crate::port_table::PortTable;
 use crate::publish::{Carriers, Published};
 use crate::reaper::{Job, Reaper};
 use crate::records::{NetworkRecords, load_users};
-use crate::remover::{DOOMED_GROUP, Remover};
+use crate::remover::DOOMED_GROUP;
 use crate::zone::{View, Zone};
 use crate::{EndpointRecord, Error, NetworkConfig, NetworkInfo, PortBinding, Sandbox, info, paths, random};
 
@@ -55,7 +55,6 @@ pub struct Network {
     /// Namespaces that were made and not yet attached, with a socket inside.
     pub(crate) prepared: Mutex<HashMap<PathBuf, Prepared>>,
     pub(crate) reaper: Reaper,
-    pub(crate) remover: Remover,
     pub(crate) guard: Guard,
     host: Sandbox,
     _claim: Option<Claim>,
@@ -116,8 +115,6 @@ impl Network {
         let state = restore(&config, &bridges, &drivers, existing);
         let firewall = open_firewall(&config, &bridges, &state)?;
         let reaper = Reaper::start(paths::pins(&config.exec_root))?;
-        let remover = Remover::start()
-            .map_err(|source| Error::Netlink { action: "start the thread that removes links", source })?;
         for bridge in bridges.all().filter(|_| config.iptables) {
             reaper.queue(Job::LetThrough(bridge.name.clone()));
         }
@@ -138,7 +135,6 @@ impl Network {
             zone: RwLock::new(zone),
             prepared: Mutex::default(),
             reaper,
-            remover,
             guard: Guard::default(),
             host,
             _claim: claim,

@@ -1,6 +1,6 @@
 //! The sockets of a container's name server.
 //!
-//! They are opened inside the container's namespace on ports that nobody asked for, and two rules there lead what is
+//! They are opened inside the container's namespace on a port that nobody asked for, and two rules there lead what is
 //! sent to 127.0.0.11:53 to them, so that a program in the container can have port 53 to itself.
 
 use std::io;
@@ -18,6 +18,9 @@ use crate::{Error, Network, Protocol};
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 const PORT: u16 = 53;
 const TABLE: &str = "gantry_names";
+const CHAIN: &str = "output";
+/// Where the sockets are unless a program of the container is; the rules of the last time fit then.
+const USUAL: u16 = 60_053;
 
 /// Sockets of a name server, both not blocking.
 #[derive(Debug)]
@@ -41,9 +44,7 @@ impl Network {
             Some(namespace) => namespace,
             None => netns::open_pin(key).map_err(failed("enter"))?,
         };
-        let (sockets, rules) = netns::within(&namespace, open).map_err(failed("open a name server's sockets"))?;
-        close_apart(rules);
-        Ok(sockets)
+        netns::within(&namespace, open).map_err(failed("open a name server's sockets"))
     }
 
     /// A socket inside a namespace, from where questions are asked that only its network can answer. Not blocking.
@@ -72,29 +73,41 @@ fn within<T: Send>(key: &Path, open: impl FnOnce() -> io::Result<T> + Send) -> R
     netns::within(&namespace, open).map_err(failed)
 }
 
-/// Closes a firewall socket that has changed something, which takes 15 ms: the kernel waits until nobody can be looking
-/// at what is no longer there. A thread has the time; without one the caller has to.
-fn close_apart(socket: NftSocket) {
-    let thread = std::thread::Builder::new().name("rules-close".to_owned());
-    if let Err(error) = thread.spawn(move || drop(socket)) {
-        tracing::debug!(%error, "no thread to close a firewall socket");
+fn open() -> io::Result<ResolverSockets> {
+    let udp = usual_or_any(UdpSocket::bind)?;
+    let tcp = usual_or_any(TcpListener::bind)?;
+    udp.set_nonblocking(true)?;
+    tcp.set_nonblocking(true)?;
+    lead_to(udp.local_addr()?.port(), tcp.local_addr()?.port())?;
+    Ok(ResolverSockets { udp, tcp })
+}
+
+fn usual_or_any<S>(bind: impl Fn(SocketAddr) -> io::Result<S>) -> io::Result<S> {
+    match bind((ADDRESS, USUAL).into()) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bind((ADDRESS, 0).into()),
+        bound => bound,
     }
 }
 
-fn open() -> io::Result<(ResolverSockets, NftSocket)> {
-    let udp = UdpSocket::bind(SocketAddr::from((ADDRESS, 0)))?;
-    let tcp = TcpListener::bind(SocketAddr::from((ADDRESS, 0)))?;
-    udp.set_nonblocking(true)?;
-    tcp.set_nonblocking(true)?;
-    let mut batch = Batch::new(Family::Ipv4, TABLE);
-    batch.add_table().delete_table().add_table();
-    batch.add_chain("output", ChainKind::Nat, Hook::Output, -100);
-    for (protocol, port) in [(Protocol::Udp, udp.local_addr()?.port()), (Protocol::Tcp, tcp.local_addr()?.port())] {
-        batch.add_rule("output", &redirect(protocol, port));
+/// Makes the rules, unless they are there from an earlier time. What is deleted here costs the next 15 ms of this
+/// namespace: the kernel waits until nobody can be looking at it.
+fn lead_to(udp: u16, tcp: u16) -> io::Result<()> {
+    let mut socket = NftSocket::open()?;
+    let comment = format!("udp {udp}, tcp {tcp}");
+    let present = socket.chain_drops(Family::Ipv4, TABLE, CHAIN)?.is_some();
+    if present && socket.count_rules(Family::Ipv4, TABLE, CHAIN, &comment)? == 2 {
+        return Ok(());
     }
-    let mut rules = NftSocket::open()?;
-    rules.send(batch)?;
-    Ok((ResolverSockets { udp, tcp }, rules))
+    let mut batch = Batch::new(Family::Ipv4, TABLE);
+    batch.add_table();
+    if present {
+        batch.delete_table().add_table();
+    }
+    batch.add_chain(CHAIN, ChainKind::Nat, Hook::Output, -100);
+    for (protocol, port) in [(Protocol::Udp, udp), (Protocol::Tcp, tcp)] {
+        batch.insert_rule(CHAIN, &redirect(protocol, port), &comment);
+    }
+    socket.send(batch)
 }
 
 fn redirect(protocol: Protocol, port: u16) -> Vec<Expression> {

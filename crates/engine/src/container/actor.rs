@@ -149,6 +149,10 @@ impl Actor {
                 let result = self.disconnect(&network).await;
                 answer(reply, result);
             }
+            Command::ServeNames(reply) => {
+                let result = self.serve_names().await;
+                answer(reply, result);
+            }
             Command::Unlink(alias, reply) => {
                 let result = self.unlink(&alias);
                 answer(reply, result);

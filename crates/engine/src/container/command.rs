@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Connect(String, Box<EndpointRequest>, Reply<()>),
     /// Take off a network, given by name.
     Disconnect(String, Reply<()>),
+    /// Serve names again: the sockets of an earlier daemon ended with it.
+    ServeNames(Reply<()>),
     /// Take the link with this alias away.
     Unlink(String, Reply<()>),
     /// New terminal size: rows, columns.

@@ -83,6 +83,15 @@ impl Actor {
         Ok(())
     }
 
+    /// Serves names to a container on a user's network that an earlier daemon started. In turn with all that happens to
+    /// the container: sockets of one that ended meanwhile would keep its network, and so its links, for ever.
+    pub(super) async fn serve_names(&mut self) -> Result<(), Error> {
+        let now = self.status.borrow().clone();
+        let attached = attachments::of(&self.container.spec, &now);
+        let (engine, container) = (Arc::clone(&self.engine), Arc::clone(&self.container));
+        self.engine.blocking(move || name(&engine, &container, &now.endpoints, &attached)).await
+    }
+
     /// Takes a link away.
     pub(super) fn unlink(&mut self, alias: &str) -> Result<(), Error> {
         if !self.status.borrow().links.iter().any(|link| link.alias == alias) {
