@@ -115,7 +115,7 @@ pub(crate) fn open_user(
 ) -> Result<Bridge, Error> {
     let options = BridgeOptions::parse(&network.options)?;
     let sides = plan::sides(network, &options);
-    let plan = plan_bridge(&network.device, &sides, options.mtu.or(config.mtu), network.owned, observed)?;
+    let plan = plan_bridge(&network.device, &sides, options.mtu, network.owned, observed)?;
     let index = apply_bridge(route, &plan, network.owned.then_some(alias(&config.data_root).as_str()))?;
     if let Err(error) = set_switches(config, &plan.name, &sides) {
         if plan.create {

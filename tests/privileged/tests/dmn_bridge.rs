@@ -32,9 +32,12 @@ fn dmn_12_the_address_of_the_default_bridge() {
 fn dmn_13_the_mtu_of_links() {
     let text = run(r#"echo '{"mtu":1472}' >/etc/docker/daemon.json; up; load
         docker run -d --name c1 busybox sleep 1000 >/dev/null; docker exec c1 cat /sys/class/net/eth0/mtu
-        ip -o link show type bridge; ip -o link show type veth; docker rm -f c1 >/dev/null; down"#);
+        ip -o link show type bridge; ip -o link show type veth; docker rm -f c1 >/dev/null
+        docker network create n >/dev/null; echo "== user"; docker run --rm --network n busybox cat /sys/class/net/eth0/mtu; down"#);
     assert_eq!(text.lines().next(), Some("1472"), "{text}");
-    assert_eq!(text.matches(" mtu 1472 ").count(), 2, "the bridge and the link: {text}");
+    let (default, user) = text.split_once("== user\n").unwrap();
+    assert_eq!(default.matches(" mtu 1472 ").count(), 2, "the bridge and the link: {text}");
+    assert_eq!(user.trim(), "1500", "networks of users have an option of their own");
 }
 
 #[test]
