@@ -59,25 +59,26 @@ impl Engine {
     /// # Errors
     /// `InvalidParameter` in Docker's words when one does not run or is not on the default bridge.
     pub(crate) fn linked(&self, status: &Status) -> Result<Vec<Linked>, Error> {
-        let mut all = Vec::with_capacity(status.links.len());
-        for Link { target, alias } in &status.links {
-            // One that was removed took its link along.
-            let Some(other) = self.containers.by_id(target) else { continue };
-            let other_status = other.status();
-            let name = other_status.name.clone();
-            if !attachments::of(&other.spec, &other_status).contains_key("bridge") {
-                return Err(Invalid::LinkElsewhere(name).into());
-            }
-            if !other_status.state.is_running() {
-                return Err(Invalid::LinkStopped { name, parent: status.name.clone(), alias: alias.clone() }.into());
-            }
-            let endpoint = other_status.endpoints.into_iter().find(|endpoint| endpoint.network_name == "bridge");
-            let Some(link) = endpoint.and_then(|endpoint| endpoint.link) else {
-                return Err(Invalid::LinkElsewhere(name).into());
-            };
-            all.push(Linked { alias: alias.clone(), name, spec: Arc::clone(&other.spec), link });
+        let linked = status.links.iter().map(|link| self.linked_by(status, link));
+        Ok(linked.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// What one link leads to; `None` when it was removed, which took the link along.
+    fn linked_by(&self, status: &Status, Link { target, alias }: &Link) -> Result<Option<Linked>, Invalid> {
+        let Some(other) = self.containers.by_id(target) else { return Ok(None) };
+        let other_status = other.status();
+        let name = other_status.name.clone();
+        if !attachments::of(&other.spec, &other_status).contains_key("bridge") {
+            return Err(Invalid::LinkElsewhere(name));
         }
-        Ok(all)
+        if !other_status.state.is_running() {
+            return Err(Invalid::LinkStopped { name, parent: status.name.clone(), alias: alias.clone() });
+        }
+        let endpoint = other_status.endpoints.into_iter().find(|endpoint| endpoint.network_name == "bridge");
+        let Some(link) = endpoint.and_then(|endpoint| endpoint.link) else {
+            return Err(Invalid::LinkElsewhere(name));
+        };
+        Ok(Some(Linked { alias: alias.clone(), name, spec: Arc::clone(&other.spec), link }))
     }
 
     /// The variables that tell a process of its container's links, as far as those run.
@@ -122,16 +123,18 @@ impl Engine {
         Ok(self.network.permit_links(own, &permits)?)
     }
 
-    /// As [`Self::open_links`], for a container that runs, whatever became of those that it links to: logged on failure.
+    /// As [`Self::open_links`], for a container that runs, to those that run as well: logged on failure.
     pub(crate) fn reopen_links(&self, container: &Container) {
         let status = container.status();
         if status.links.is_empty() || !status.state.is_running() {
             return;
         }
-        let opened = self.linked(&status).and_then(|linked| self.open_links(&status.endpoints, &linked));
-        if let Err(error) = opened {
+        // Where the other one does not run, its start opens the link.
+        let linked: Vec<Linked> =
+            status.links.iter().filter_map(|link| self.linked_by(&status, link).ok().flatten()).collect();
+        if let Err(error) = self.open_links(&status.endpoints, &linked) {
             let error = &error as &dyn std::error::Error;
-            tracing::debug!(container = container.spec.id.as_str(), error, "links are not open");
+            tracing::warn!(container = container.spec.id.as_str(), error, "links are not open");
         }
     }
 

@@ -110,6 +110,7 @@ pub(crate) fn adopt_all(engine: &Arc<Engine>, mut found: Vec<Found>) {
     for container in found {
         adopt(engine, container);
     }
+    resume(engine);
 }
 
 /// Removes what a killed daemon left half-made or half-removed: layers of containers that are not there, and run
@@ -192,12 +193,6 @@ fn adopt(engine: &Arc<Engine>, found: Found) {
     if build_step {
         return remove_build_step(engine, &container);
     }
-    if alive {
-        reopen_resolver(&container);
-        // Those that it links to may be read after it.
-        let links = (Arc::clone(engine), Arc::clone(&container));
-        tokio::task::spawn_blocking(move || links.0.reopen_links(&links.1));
-    }
     if !alive && ran && (start || auto_remove) {
         tokio::spawn(async move {
             let result = if start {
@@ -238,19 +233,22 @@ fn thaw(engine: &Engine, spec: &ContainerSpec, status: &mut Status) {
     }
 }
 
-/// Serves names again to a container on a user's network; its sockets ended with the earlier daemon.
-fn reopen_resolver(container: &Arc<Container>) {
-    let status = container.status();
-    if !status.endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
-        return;
-    }
-    let container = Arc::clone(container);
-    tokio::spawn(async move {
-        if let Err(error) = container.ask(Command::ServeNames).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(container = container.spec.id.as_str(), error, "no names are served to the container");
+/// Has every container that runs do again what ended with the earlier daemon. All must be known by now: links lead to
+/// others.
+fn resume(engine: &Arc<Engine>) {
+    for container in engine.containers.snapshot() {
+        let status = container.status();
+        let named = status.endpoints.iter().any(|endpoint| !endpoint.names.is_empty());
+        if !status.state.is_running() || (!named && status.links.is_empty()) {
+            continue;
         }
-    });
+        tokio::spawn(async move {
+            if let Err(error) = container.ask(Command::Resume).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(container = container.spec.id.as_str(), error, "no names are served to the container");
+            }
+        });
+    }
 }
 
 fn ended(state: &ContainerState, end: RunEnd) -> ExitInfo {

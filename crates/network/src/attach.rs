@@ -43,7 +43,7 @@ impl Network {
         let ports = if bridge.internal { &[][..] } else { &request.ports };
         let mut inside = self.enter(&sandbox.key)?;
         let present = device_names(&mut inside)?;
-        let carriers = Carriers::of(&self.config);
+        let carriers = (!ports.is_empty()).then(|| Carriers::of(&self.config));
         let addresses = lock(&self.state).take(&record.endpoint_id, bridge, request, ports, carriers)?;
         let plan = plan_attach(&record.endpoint_id, bridge, addresses, request, &present);
         let link = LinkRecord {
@@ -186,14 +186,15 @@ impl State {
         bridge: &Bridge,
         request: &AttachRequest,
         ports: &[PortRequest],
-        carriers: Carriers,
+        carriers: Option<Carriers>,
     ) -> Result<Vec<LinkAddress>, Error> {
         // A network that is being removed has none.
         let gone = || Error::UnknownNetwork(bridge.network.clone());
         let addresses = self.pools.get_mut(&bridge.id).ok_or_else(gone)?.take(&request.addresses)?;
-        let made = Endpoint { network: bridge.id.clone(), published: Vec::new() };
+        let linkable = addresses.iter().map(LinkAddress::ip).collect();
+        let made = Endpoint { network: bridge.id.clone(), published: Vec::new(), linkable };
         self.endpoints.insert(endpoint.clone(), made);
-        let wanted = carriers.plan(ports, bridge, &addresses);
+        let wanted = carriers.map_or_else(|| Ok(Vec::new()), |carriers| carriers.plan(ports, bridge, &addresses));
         let taken = wanted.and_then(|wanted| self.take_ports(endpoint, &request.container_name, &wanted));
         if let Err(error) = taken {
             self.endpoints.remove(endpoint);
@@ -236,7 +237,7 @@ impl State {
     }
 
     fn give_back(&mut self, endpoint: &EndpointId, link: &LinkRecord) {
-        let Some(Endpoint { network, published }) = self.endpoints.remove(endpoint) else { return };
+        let Some(Endpoint { network, published, .. }) = self.endpoints.remove(endpoint) else { return };
         self.release_ports(&published);
         if let Some(pools) = self.pools.get_mut(&network) {
             pools.release(link.ips());

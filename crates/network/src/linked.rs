@@ -31,7 +31,7 @@ impl Network {
     /// where containers may talk to each other anyway.
     ///
     /// The bridge must show its frames to the firewall (`br_netfilter`); otherwise it keeps all ports apart, and this is
-    /// logged.
+    /// logged. An endpoint that is being taken off, on either side, is passed over.
     pub fn permit_links(&self, record: &EndpointRecord, permits: &[LinkPermit]) -> Result<(), Error> {
         let Some(link) = &record.link else { return Ok(()) };
         let (icc, isolate) = {
@@ -67,6 +67,9 @@ impl Network {
         let own: Vec<IpAddr> = record.link.iter().flat_map(LinkRecord::ips).collect();
         let removed = {
             let mut state = lock(&self.state);
+            if let Some(endpoint) = state.endpoints.get_mut(&record.endpoint_id) {
+                endpoint.linkable.clear();
+            }
             let theirs = |one: &Linked| one.endpoint == record.endpoint_id || own.contains(&one.permit.to);
             let (removed, kept) = std::mem::take(&mut state.linked).into_iter().partition(theirs);
             state.linked = kept;
@@ -79,7 +82,10 @@ impl Network {
 
 impl State {
     /// Returns what has come and what has gone.
-    fn replace_linked(&mut self, endpoint: &EndpointId, wanted: Vec<Linked>) -> (Vec<Linked>, Vec<Linked>) {
+    fn replace_linked(&mut self, endpoint: &EndpointId, mut wanted: Vec<Linked>) -> (Vec<Linked>, Vec<Linked>) {
+        let own: Vec<IpAddr> = self.endpoints.get(endpoint).map(|own| own.linkable.clone()).unwrap_or_default();
+        let stays = |to: &IpAddr| self.endpoints.values().any(|other| other.linkable.contains(to));
+        wanted.retain(|one| own.contains(&one.from) && stays(&one.permit.to));
         let (before, mut others): (Vec<Linked>, Vec<Linked>) =
             std::mem::take(&mut self.linked).into_iter().partition(|one| one.endpoint == *endpoint);
         let added = wanted.iter().filter(|one| !before.contains(one)).cloned().collect();

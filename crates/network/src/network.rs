@@ -19,7 +19,7 @@ use crate::config::{DefaultBridge, PublishPolicy};
 use crate::configuration::{self, Configuration};
 use crate::driver::Drivers;
 use crate::firewall::{Firewall, Model, Policy};
-use crate::guard::Guard;
+use crate::guard::{self, Guard};
 use crate::linked::Linked;
 use crate::observe::{Observed, ephemeral_ports};
 use crate::plan::host_device;
@@ -76,6 +76,8 @@ pub(crate) struct State {
 pub(crate) struct Endpoint {
     pub(crate) network: NetworkId,
     pub(crate) published: Vec<Published>,
+    /// Addresses that links may lead from and to; none any more once it is being taken off.
+    pub(crate) linkable: Vec<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -312,7 +314,8 @@ fn restore(config: &NetworkConfig, bridges: &Bridges, drivers: &Drivers, existin
                     "a published port could not be bound again; what the kernel carries goes on working");
             }
         }
-        let endpoint = Endpoint { network: record.network_id.clone(), published };
+        let linkable = link.ips().collect();
+        let endpoint = Endpoint { network: record.network_id.clone(), published, linkable };
         state.endpoints.insert(record.endpoint_id.clone(), endpoint);
     }
     state
@@ -327,6 +330,9 @@ fn open_firewall(config: &NetworkConfig, bridges: &Bridges, state: &State) -> Re
     };
     if !config.iptables {
         Firewall::forget(&table);
+        if let Err(error) = guard::forget(&table) {
+            tracing::warn!(table, %error, "what an earlier daemon wrote into other firewall tables stays");
+        }
         return Ok(None);
     }
     let policy = Policy {

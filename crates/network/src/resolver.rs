@@ -95,7 +95,8 @@ fn lead_to(udp: u16, tcp: u16) -> io::Result<()> {
     let mut socket = NftSocket::open()?;
     let comment = format!("udp {udp}, tcp {tcp}");
     let present = socket.chain_drops(Family::Ipv4, TABLE, CHAIN)?.is_some();
-    if present && socket.count_rules(Family::Ipv4, TABLE, CHAIN, &comment)? == 2 {
+    let rules = if present { socket.rules(Some((Family::Ipv4, TABLE, Some(CHAIN))))? } else { Vec::new() };
+    if rules.iter().filter(|rule| rule.comment() == Some(&comment)).count() == 2 {
         return Ok(());
     }
     let mut batch = Batch::new(Family::Ipv4, TABLE);

@@ -151,6 +151,24 @@ fn net_48_links_open_what_icc_shuts() {
 }
 
 #[test]
+fn links_are_open_after_the_daemon_was_killed() {
+    if is_reference() {
+        // Its containers end with it unless it is told otherwise.
+        return;
+    }
+    let text = on_machines(
+        r#"up --icc=false; images $BUSYBOX; serve web --expose 80
+        $D run -d --name two --link web:w busybox sleep 1000 >/dev/null
+        say before within 30 $D exec two sh -c "$GET" w 80
+        kill -9 $P; wait $P; up --icc=false
+        say after within 30 $D exec two sh -c "$GET" w 80
+        permits() { nft list set inet gantry_docker0 linked | grep -c elements; }
+        permits; $D rm -f web two >/dev/null; permits; down"#,
+    );
+    has(&text, "before: yes\nafter: yes\n1\n0\n");
+}
+
+#[test]
 fn dmn_17_without_icc_only_links_connect() {
     let text = on_machines(
         r#"up --icc=false; images $BUSYBOX; serve web --expose 80; ip=$($D inspect -f '{{.NetworkSettings.IPAddress}}' web)
@@ -179,6 +197,23 @@ fn dmn_18_without_iptables_no_rule_is_made() {
         lacks(&text, word);
     }
     has(&text, "the host: yes\nby the proxy: yes\n");
+}
+
+#[test]
+fn dmn_18_a_daemon_without_iptables_leaves_nothing_of_one_with() {
+    if is_reference() {
+        // It leaves all its rules where they are.
+        return;
+    }
+    let text = on_machines(
+        r#"up --publish-policy host-firewall; images $BUSYBOX; serve web -p 8000:80; within 30 from 10.99.0.1:8000
+        within 30 eval 'iptables -t nat -S | grep -q MASQUERADE'; down; up --iptables=false
+        echo '--- now'; nft list ruleset; iptables -t nat -S; down"#,
+    );
+    let now = text.split("--- now").nth(1).unwrap();
+    for word in ["gantry", "MASQUERADE", "DNAT"] {
+        lacks(now, word);
+    }
 }
 
 #[test]

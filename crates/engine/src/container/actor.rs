@@ -149,8 +149,8 @@ impl Actor {
                 let result = self.disconnect(&network).await;
                 answer(reply, result);
             }
-            Command::ServeNames(reply) => {
-                let result = self.serve_names().await;
+            Command::Resume(reply) => {
+                let result = self.resume().await;
                 answer(reply, result);
             }
             Command::Unlink(alias, reply) => {

@@ -62,8 +62,8 @@ pub(crate) enum Command {
     Connect(String, Box<EndpointRequest>, Reply<()>),
     /// Take off a network, given by name.
     Disconnect(String, Reply<()>),
-    /// Serve names again: the sockets of an earlier daemon ended with it.
-    ServeNames(Reply<()>),
+    /// Do again for a running container what ended with an earlier daemon: names and links.
+    Resume(Reply<()>),
     /// Take the link with this alias away.
     Unlink(String, Reply<()>),
     /// New terminal size: rows, columns.

@@ -83,13 +83,20 @@ impl Actor {
         Ok(())
     }
 
-    /// Serves names to a container on a user's network that an earlier daemon started. In turn with all that happens to
-    /// the container: sockets of one that ended meanwhile would keep its network, and so its links, for ever.
-    pub(super) async fn serve_names(&mut self) -> Result<(), Error> {
+    /// Serves names to a container that an earlier daemon started, and opens its links. In turn with all that happens to
+    /// the container: sockets of one that ended meanwhile would keep its network, and so its devices, for ever.
+    pub(super) async fn resume(&mut self) -> Result<(), Error> {
         let now = self.status.borrow().clone();
         let attached = attachments::of(&self.container.spec, &now);
         let (engine, container) = (Arc::clone(&self.engine), Arc::clone(&self.container));
-        self.engine.blocking(move || name(&engine, &container, &now.endpoints, &attached)).await
+        let resumed = move || {
+            engine.reopen_links(&container);
+            if !now.state.is_running() || now.endpoints.iter().all(|endpoint| endpoint.names.is_empty()) {
+                return Ok(());
+            }
+            name(&engine, &container, &now.endpoints, &attached)
+        };
+        self.engine.blocking(resumed).await
     }
 
     /// Takes a link away.

@@ -83,7 +83,10 @@ impl Network {
         // A network that is being made or removed has none.
         let pools = state.pools.get_mut(&network.id).ok_or_else(|| Error::UnknownNetwork(network.name.clone()))?;
         let taken = pools.take(wanted)?;
-        state.endpoints.insert(endpoint.clone(), Endpoint { network: network.id.clone(), published: Vec::new() });
+        state.endpoints.insert(
+            endpoint.clone(),
+            Endpoint { network: network.id.clone(), published: Vec::new(), linkable: Vec::new() },
+        );
         Ok(taken)
     }
 

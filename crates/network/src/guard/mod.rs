@@ -107,6 +107,15 @@ impl Network {
     }
 }
 
+/// Takes away what a daemon that had this table left in other tables. The administrator's chain stays.
+pub(crate) fn forget(table: &str) -> io::Result<()> {
+    let mut socket = NftSocket::open()?;
+    for family in [Family::Ipv4, Family::Ipv6] {
+        view::withdraw(&mut socket, family, table)?;
+    }
+    policy::withdraw(&mut socket, table)
+}
+
 struct Thread {
     network: Weak<Network>,
     events: NftEvents,

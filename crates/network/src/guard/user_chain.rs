@@ -9,6 +9,8 @@ use std::io;
 
 use sys::nft::{Batch, ChainKind, Expression, Family, Hook, NftSocket, Outcome, Place, RawRule, Rule, Step, steps};
 
+use crate::forward_chain;
+
 /// Where iptables' nf_tables backend keeps the chains.
 const TABLE: &str = "filter";
 const CHAIN: &str = "FORWARD";
@@ -69,6 +71,5 @@ fn jumps(rule: &Rule) -> bool {
 
 /// One of `forward_chain`'s.
 fn lets_a_bridge_through(rule: &Rule) -> bool {
-    let start = [0, (rule.raw.user_data.len().saturating_sub(2)) as u8];
-    rule.raw.user_data.starts_with(&start) && rule.raw.user_data[2..].starts_with(b"gantry: ")
+    rule.comment().is_some_and(|comment| comment.starts_with(forward_chain::COMMENT))
 }

@@ -48,6 +48,7 @@ pub(super) struct Subnet {
 /// Makes the view of one family what it should be: one transaction with what has changed, none when nothing has.
 pub(super) fn follow(socket: &mut NftSocket, family: Family, owner: &str, seen: &Seen) -> io::Result<()> {
     let wanted = wanted(family, seen);
+    let marked = |rule: &RawRule| RawRule { user_data: user_data::mark(owner), ..rule.clone() };
     let devices: Vec<&str> = seen.subnets.iter().map(|subnet| subnet.device.as_str()).collect();
     let devices: Vec<&str> = devices.into_iter().chain(seen.published.iter().map(|(name, _)| name.as_str())).collect();
     let mut batch = Batch::new(family, TABLE);
@@ -62,21 +63,45 @@ pub(super) fn follow(socket: &mut NftSocket, family: Family, owner: &str, seen: 
         }
     }
     for (chain, rules) in &wanted {
-        let present = socket.rules(Some((family, TABLE, Some(chain))))?;
-        let present = present.iter().filter(|rule| is_ours(rule, owner, &devices));
-        let (added, removed) = difference(rules, present);
-        if !added.is_empty() {
-            make_chain(&mut batch, chain);
-        }
-        for handle in &removed {
-            batch.delete_rule(chain, *handle);
-        }
-        for rule in &added {
-            let rule = RawRule { user_data: user_data::mark(owner), ..rule.clone() };
-            batch.add_raw_rule(chain, &rule, Place::Last);
-        }
-        changes += added.len() + removed.len();
+        let rules: Vec<RawRule> = rules.iter().map(marked).collect();
+        changes += change_chain(socket, &mut batch, chain, &rules, |rule| is_ours(rule, owner, &devices))?;
     }
+    send(socket, batch, changes)
+}
+
+/// Takes the rules away that carry our mark. The chain stays: it is not only ours.
+pub(super) fn withdraw(socket: &mut NftSocket, family: Family, owner: &str) -> io::Result<()> {
+    let mut batch = Batch::new(family, TABLE);
+    let mut changes = 0;
+    for chain in [PORTS, SOURCES] {
+        changes += change_chain(socket, &mut batch, chain, &[], |rule| is_ours(rule, owner, &[]))?;
+    }
+    send(socket, batch, changes)
+}
+
+/// Makes our rules of a chain these; returns how many come and go.
+fn change_chain(
+    socket: &mut NftSocket,
+    batch: &mut Batch<'_>,
+    chain: &'static str,
+    rules: &[RawRule],
+    ours: impl Fn(&Rule) -> bool,
+) -> io::Result<usize> {
+    let present = socket.rules(Some((batch.family(), TABLE, Some(chain))))?;
+    let (added, removed) = difference(rules, present.iter().filter(|rule| ours(rule)));
+    if !added.is_empty() {
+        make_chain(batch, chain);
+    }
+    for handle in &removed {
+        batch.delete_rule(chain, *handle);
+    }
+    for rule in &added {
+        batch.add_raw_rule(chain, rule, Place::Last);
+    }
+    Ok(added.len() + removed.len())
+}
+
+fn send(socket: &mut NftSocket, batch: Batch<'_>, changes: usize) -> io::Result<()> {
     if changes == 0 {
         return Ok(());
     }

@@ -84,6 +84,12 @@ impl<'a> Batch<'a> {
         self
     }
 
+    /// The family of the table.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
     /// Nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -125,25 +131,13 @@ impl<'a> Batch<'a> {
 
     /// Appends a rule to a chain.
     pub fn add_rule(&mut self, chain: &str, rule: &[Expression]) -> &mut Self {
-        self.push(libc::NFT_MSG_NEWRULE, libc::NLM_F_CREATE | libc::NLM_F_APPEND, |message, table| {
-            message.text(1, table).text(2, chain).nest(4, |list| {
-                for expression in rule {
-                    expression.encode(list);
-                }
-            });
-        })
+        self.add_raw_rule(chain, &RawRule::of(rule), Place::Last)
     }
 
     /// Puts a rule before all others of a chain, with a comment.
     pub fn insert_rule(&mut self, chain: &str, rule: &[Expression], comment: &str) -> &mut Self {
-        self.push(libc::NFT_MSG_NEWRULE, libc::NLM_F_CREATE, |message, table| {
-            message.text(1, table).text(2, chain).nest(4, |list| {
-                for expression in rule {
-                    expression.encode(list);
-                }
-            });
-            message.bytes(RULE_USER_DATA, &user_data::comment(comment));
-        })
+        let rule = RawRule { user_data: user_data::comment(comment), ..RawRule::of(rule) };
+        self.add_raw_rule(chain, &rule, Place::First)
     }
 
     /// Deletes a rule by the handle the kernel gave it.
@@ -153,23 +147,9 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Deletes all rules of a chain.
-    pub fn flush_chain(&mut self, chain: &str) -> &mut Self {
-        self.push(libc::NFT_MSG_DELRULE, 0, |message, table| {
-            message.text(1, table).text(2, chain);
-        })
-    }
-
     /// Makes a chain that packets reach by jumps only; one that is there is fine.
     pub fn add_plain_chain(&mut self, name: &str) -> &mut Self {
         self.push(libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE, |message, table| {
-            message.text(1, table).text(3, name);
-        })
-    }
-
-    /// Deletes a chain that no rule jumps to; its rules go first.
-    pub fn delete_chain(&mut self, name: &str) -> &mut Self {
-        self.push(libc::NFT_MSG_DELCHAIN, 0, |message, table| {
             message.text(1, table).text(3, name);
         })
     }

@@ -5,6 +5,7 @@ use std::io;
 use super::batch::{ChainKind, Hook, RULE_EXPRESSIONS, RULE_HANDLE, RULE_USER_DATA, RawRule, SUBSYSTEM};
 use super::family::Family;
 use super::socket::NftSocket;
+use super::user_data;
 use crate::netlink::{Attribute, Message, Reply, attributes};
 
 /// Bytes of `struct nfgenmsg`.
@@ -85,6 +86,14 @@ pub struct Element {
     pub catchall: bool,
     /// All attributes, as bytes.
     pub attributes: Vec<u8>,
+}
+
+impl Rule {
+    /// What its maker wrote beside it for people to read.
+    #[must_use]
+    pub fn comment(&self) -> Option<&str> {
+        user_data::comment_of(&self.raw.user_data)
+    }
 }
 
 impl NftSocket {

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use super::batch::{Batch, RULE_HANDLE, RULE_USER_DATA, SUBSYSTEM};
+use super::batch::{Batch, SUBSYSTEM};
 use super::family::Family;
-use super::user_data;
 use crate::netlink::{Message, Protocol, Reply, Socket, attributes};
 
 /// Bytes of `struct nfgenmsg`.
@@ -40,42 +39,6 @@ impl NftSocket {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// How many rules of a chain carry this comment.
-    pub fn count_rules(&mut self, family: Family, table: &str, chain: &str, comment: &str) -> io::Result<usize> {
-        let mut message = message(libc::NFT_MSG_GETRULE, family);
-        message.text(1, table).text(2, chain);
-        let wanted = user_data::comment(comment);
-        let mut count = 0;
-        self.0.dump_each(message, |reply| {
-            count += usize::from(payload(&reply, RULE_USER_DATA).is_some_and(|data| data == wanted));
-        })?;
-        Ok(count)
-    }
-
-    /// Deletes the rules of a chain that carry this comment; returns how many there were. No such chain is fine.
-    pub fn delete_rules(&mut self, family: Family, table: &str, chain: &str, comment: &str) -> io::Result<usize> {
-        let mut message = message(libc::NFT_MSG_GETRULE, family);
-        message.text(1, table).text(2, chain);
-        let wanted = user_data::comment(comment);
-        let mut handles = Vec::new();
-        let listed = self.0.dump_each(message, |reply| {
-            if payload(&reply, RULE_USER_DATA).is_some_and(|data| data == wanted) {
-                let handle = payload(&reply, RULE_HANDLE).and_then(|bytes| bytes.try_into().ok());
-                handles.extend(handle.map(u64::from_be_bytes));
-            }
-        });
-        match listed {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            listed => listed?,
-        }
-        let mut batch = Batch::new(family, table);
-        for handle in &handles {
-            batch.delete_rule(chain, *handle);
-        }
-        self.send(batch)?;
-        Ok(handles.len())
     }
 }
 

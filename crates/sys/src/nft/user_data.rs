@@ -24,10 +24,20 @@ pub fn mark(text: &str) -> Vec<u8> {
 /// The mark in a rule's user data.
 #[must_use]
 pub fn mark_of(data: &[u8]) -> Option<&str> {
+    text_of(data, OWNER)
+}
+
+/// The comment in a rule's user data, without its NUL.
+#[must_use]
+pub fn comment_of(data: &[u8]) -> Option<&str> {
+    text_of(data, COMMENT).map(|text| text.trim_end_matches('\0'))
+}
+
+fn text_of(data: &[u8], wanted: u8) -> Option<&str> {
     let mut rest = data;
     while let [kind, length, behind @ ..] = rest {
         let payload = behind.get(..usize::from(*length))?;
-        if *kind == OWNER {
+        if *kind == wanted {
             return std::str::from_utf8(payload).ok();
         }
         rest = behind.get(usize::from(*length)..)?;
@@ -48,6 +58,7 @@ mod tests {
     fn a_mark_is_found_behind_a_comment() {
         let data = [comment("by hand"), mark("gantry_br0 tcp 80")].concat();
         assert_eq!(mark_of(&data), Some("gantry_br0 tcp 80"));
+        assert_eq!(comment_of(&data), Some("by hand"));
         assert_eq!(mark_of(&comment("by hand")), None);
         assert_eq!(mark_of(&[OWNER, 9, 1]), None);
     }
