@@ -8,6 +8,7 @@ use types::EndpointId;
 use crate::apply::{apply_address, apply_link, remove_link};
 use crate::bridge::Bridge;
 use crate::firewall::Firewall;
+use crate::gone::or_gone;
 use crate::network::{Endpoint, Prepared, State, lock};
 use crate::plan::{AttachPlan, host_device, plan_attach};
 use crate::port_table::Refusal;
@@ -168,14 +169,8 @@ impl Network {
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
-        gone(silenced).map_err(|source| Error::Device { device: device.to_owned(), action: "silence", source })
+        or_gone(silenced).map_err(|source| Error::Device { device: device.to_owned(), action: "silence", source })
     }
-}
-
-/// It died in between: fine.
-pub(crate) fn gone(done: io::Result<()>) -> io::Result<()> {
-    let missing = rustix::io::Errno::NODEV.raw_os_error();
-    if done.as_ref().is_err_and(|error| error.raw_os_error() == Some(missing)) { Ok(()) } else { done }
 }
 
 impl State {

@@ -20,6 +20,7 @@ mod files;
 mod firewall;
 mod forward_chain;
 mod gateway;
+mod gone;
 mod guard;
 mod holder;
 mod info;

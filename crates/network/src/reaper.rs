@@ -10,6 +10,7 @@ use sys::netlink::RouteSocket;
 use sys::netns;
 use sys::nft::NftSocket;
 
+use crate::gone::or_gone;
 use crate::publish::Published;
 use crate::{Error, Protocol, forward_chain};
 
@@ -99,7 +100,7 @@ fn work(jobs: &Receiver<Job>, mut route: RouteSocket) {
     for job in jobs {
         let done = match &job {
             Job::Unpin(path) => netns::unpin(path),
-            Job::DeleteDevice(index) => ignore_missing(route.delete_link(*index)),
+            Job::DeleteDevice(index) => or_gone(route.delete_link(*index)),
             Job::LetThrough(bridge) => sockets.let_through(bridge),
             Job::Withdraw(bridge) => sockets.withdraw(bridge),
             Job::ForgetFlows { published, theirs } => sockets.forget_flows(published, *theirs),
@@ -108,12 +109,6 @@ fn work(jobs: &Receiver<Job>, mut route: RouteSocket) {
             tracing::warn!(?job, %error, "background work on the network failed");
         }
     }
-}
-
-/// Its namespace died first.
-fn ignore_missing(deleted: io::Result<()>) -> io::Result<()> {
-    let gone = rustix::io::Errno::NODEV.raw_os_error();
-    if deleted.as_ref().is_err_and(|error| error.raw_os_error() == Some(gone)) { Ok(()) } else { deleted }
 }
 
 impl Sockets {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use sys::netlink::RouteSocket;
 
+use crate::gone::{is_gone, or_gone};
 use crate::network::lock;
 
 /// Devices on their way out (`ganx`).
@@ -32,11 +33,8 @@ pub(crate) fn remove(route: &Mutex<RouteSocket>, device: &str) -> io::Result<()>
     let mut own = RouteSocket::open()?;
     let (told, end) = channel();
     std::thread::Builder::new().name("link-remover".to_owned()).spawn(move || {
-        let done = match own.delete_group(DOOMED_GROUP) {
-            // Another thread took it along.
-            Err(error) if is_gone(&error) => Ok(()),
-            done => done,
-        };
+        // Another thread may have taken it along.
+        let done = or_gone(own.delete_group(DOOMED_GROUP));
         // Who saw the device vanish does not wait any more.
         let _ = told.send(done);
     })?;
@@ -47,8 +45,4 @@ pub(crate) fn remove(route: &Mutex<RouteSocket>, device: &str) -> io::Result<()>
             Err(_) => return Ok(()),
         }
     }
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error())
 }

@@ -14,6 +14,7 @@ use super::options::{Mode, PASSTHRU};
 use super::route::default_routes;
 use super::{DriverEndpoint, DriverError, DriverNetwork, LanSettings, Settings};
 use crate::attach::device_names;
+use crate::gone::or_gone;
 use crate::network::{Endpoint, Prepared, lock};
 use crate::plan::mac_of;
 use crate::{AttachRequest, EndpointRecord, Error, LinkAddress, LinkRecord, MacAddress, Network, Sandbox};
@@ -198,7 +199,7 @@ impl Network {
         match inside.socket.link(device).map_err(failed)? {
             // A user may have put something of his own in its place.
             Some(link) if matches!(link.kind.as_str(), "macvlan" | "ipvlan") => {
-                crate::attach::gone(inside.socket.delete_link(link.index)).map_err(failed)
+                or_gone(inside.socket.delete_link(link.index)).map_err(failed)
             }
             _ => Ok(()),
         }

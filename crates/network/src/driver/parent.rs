@@ -9,6 +9,7 @@ use types::NetworkId;
 use super::DriverError;
 use crate::Error;
 use crate::apply::DEVICE_GROUP;
+use crate::gone::or_gone;
 use crate::observe::Observed;
 
 /// A parent device.
@@ -84,11 +85,11 @@ impl Parent {
         let Some(link) = find(route, &self.name)?.filter(|link| self.owned && link.group == DEVICE_GROUP) else {
             return Ok(());
         };
-        let gone = |error: &io::Error| error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error());
-        match route.delete_link(link.index) {
-            Err(source) if !gone(&source) => Err(Error::Device { device: self.name.clone(), action: "delete", source }),
-            _ => Ok(()),
-        }
+        or_gone(route.delete_link(link.index)).map_err(|source| Error::Device {
+            device: self.name.clone(),
+            action: "delete",
+            source,
+        })
     }
 
     /// The device, which must be there.
