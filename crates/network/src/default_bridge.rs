@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 use types::NetworkId;
 
 use crate::bridge::{GatewayMode, Outgoing, Side};
 use crate::config::{DefaultAddresses, DefaultBridge};
 use crate::definition::Subnet;
 use crate::observe::Observed;
-use crate::plan::{BridgePlan, free_subnet, plan_bridge, with_first_host};
+use crate::plan::{BridgePlan, free_subnet, local_subnet, plan_bridge, with_first_host};
 use crate::{Error, IpamPool, NetworkConfig};
 
 /// Docker's name for a gateway that is not the bridge.
@@ -106,15 +106,15 @@ fn ipv6(wanted: &DefaultAddresses, id: &NetworkId, index: u32, observed: &Observ
     let fits = |present: &IpNet| fixed.is_none_or(|fixed| present.contains(&fixed.trunc()));
     let own =
         wanted.bip6.map(IpNet::V6).or(present.filter(fits)).or(fixed.map(|fixed| own_of(&with_first_host(fixed))));
-    let own = own.unwrap_or_else(|| own_of(&with_first_host(local_subnet(id))));
+    let own = own.unwrap_or_else(|| own_of(&subnet_of(id)));
     Some(Asked { own, range: fixed, gateway: wanted.gateway6.map(IpAddr::V6) })
 }
 
-/// A subnet out of the range that RFC 4193 leaves to everybody.
-fn local_subnet(id: &NetworkId) -> IpNet {
+/// The local subnet that an identifier's first seven bytes make.
+fn subnet_of(id: &NetworkId) -> Subnet {
     let digits = u64::from_str_radix(&id.as_str()[..14], 16).unwrap_or_default();
-    let head = (0xfd_u128 << 56) | u128::from(digits);
-    Ipv6Net::new((head << 64).into(), 64).unwrap_or_default().into()
+    let [_, bytes @ ..] = digits.to_be_bytes();
+    local_subnet(bytes)
 }
 
 fn own_of(subnet: &Subnet) -> IpNet {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use sys::netlink::Address;
 use types::EndpointId;
 
@@ -178,6 +178,15 @@ pub(crate) fn with_first_host(net: IpNet) -> Subnet {
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address).saturating_add(1)).into(),
     };
     Subnet { net: net.trunc(), gateway: Some(first) }
+}
+
+/// The /64 of these bytes, out of the range that RFC 4193 leaves to everybody.
+pub(crate) fn local_subnet(bytes: [u8; 7]) -> Subnet {
+    let mut octets = [0; 16];
+    octets[0] = 0xfd;
+    octets[1..8].copy_from_slice(&bytes);
+    let net = Ipv6Net::new(octets.into(), 64).unwrap_or_default();
+    with_first_host(net.into())
 }
 
 fn v4(address: Ipv4Addr, prefix: u8) -> Option<IpNet> {

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use ipnet::Ipv6Net;
 use types::{EndpointId, NetworkId, SandboxId};
 
-use crate::Error;
 use crate::definition::Subnet;
-use crate::plan::with_first_host;
+use crate::{Error, plan};
 
 pub(crate) fn endpoint_id() -> Result<EndpointId, Error> {
     bytes().map(EndpointId::from_bytes)
@@ -27,13 +25,10 @@ pub(crate) fn mac() -> Result<[u8; 6], Error> {
     Ok([0x02, 0x42, a, b, c, d])
 }
 
-/// A subnet out of the range that RFC 4193 leaves to everybody.
+/// A local IPv6 subnet that nobody else is likely to have.
 pub(crate) fn local_subnet() -> Result<Subnet, Error> {
     let [a, b, c, d, e, f, g, ..] = bytes()?;
-    let mut octets = [0; 16];
-    octets[..8].copy_from_slice(&[0xfd, a, b, c, d, e, f, g]);
-    let net = Ipv6Net::new(octets.into(), 64).unwrap_or_default();
-    Ok(with_first_host(net.into()))
+    Ok(plan::local_subnet([a, b, c, d, e, f, g]))
 }
 
 /// Eight digits that differ from path to path (FNV-1a).
