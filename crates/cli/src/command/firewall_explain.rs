@@ -1,5 +1,6 @@
 //! `firewall explain`: which rule admits or drops a packet to a port of the host. Gantry only.
 
+use super::report::{self, Form};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -27,23 +28,12 @@ pub static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
-    let format = m.text("format");
-    if !matches!(format, "" | "json") {
-        return Err(Failure::Invalid(format!("--format takes 'json', not {format:?}")));
-    }
+    let form = Form::of(m)?;
     let request = context.client()?.get("/gantry/firewall/explain");
     let request = request.query("port", m.arg(0)).query("from", m.text("from")).query("to", m.text("to"));
     let request = request.query("proto", m.text("proto"));
     let answer: serde_json::Value = context.wait(async { Ok(request.fetch().await?) })?;
-    let text = answer.to_string();
-    let answer: Value =
-        serde_json::from_str(&text).map_err(|error| Failure::Invalid(format!("the answer does not parse: {error}")))?;
-    if format == "json" {
-        context.line(&text);
-    } else {
-        context.print(&told(&answer));
-    }
-    Ok(())
+    report::print(context, form, &answer.to_string(), told).map(drop)
 }
 
 /// The answer in one line, then a line for each rule that had a say.

@@ -43,6 +43,7 @@ mod ps;
 mod pull;
 mod push;
 mod rename;
+mod report;
 mod restart;
 mod rm;
 mod rmi;

@@ -1,5 +1,6 @@
 //! `network repair`: puts right what other programs changed of bridges, rules and switches. Gantry only.
 
+use super::report::{self, Form};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -18,21 +19,10 @@ pub static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
-    let format = m.text("format");
-    if !matches!(format, "" | "json") {
-        return Err(Failure::Invalid(format!("--format takes 'json', not {format:?}")));
-    }
+    let form = Form::of(m)?;
     let request = context.client()?.post("/gantry/network/repair");
     let report: serde_json::Value = context.wait(async { Ok(request.fetch().await?) })?;
-    let text = report.to_string();
-    let report: Value =
-        serde_json::from_str(&text).map_err(|error| Failure::Invalid(format!("the report does not parse: {error}")))?;
-    if format == "json" {
-        context.line(&text);
-    } else {
-        context.print(&told(&report));
-    }
-    if report.at("Whole").as_bool() { Ok(()) } else { Err(Failure::Exit(1)) }
+    report::whole(&report::print(context, form, &report.to_string(), told)?)
 }
 
 /// One line a finding.

@@ -1,5 +1,6 @@
 //! `system fsck`: proves the data root whole, or tells what is wrong with it. Gantry only.
 
+use super::report::{self, Form};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -24,10 +25,7 @@ pub static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
-    let format = m.text("format");
-    if !matches!(format, "" | "json") {
-        return Err(Failure::Invalid(format!("--format takes 'json', not {format:?}")));
-    }
+    let form = Form::of(m)?;
     let (deep, repair) = (m.on("deep"), m.on("repair"));
     let text = match m.maybe("data-root") {
         Some(root) => context.fsck_offline(root, deep, repair)?,
@@ -37,14 +35,7 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
             report.to_string()
         }
     };
-    let report: Value =
-        serde_json::from_str(&text).map_err(|error| Failure::Invalid(format!("the report does not parse: {error}")))?;
-    if format == "json" {
-        context.line(&text);
-    } else {
-        context.print(&told(&report));
-    }
-    if report.at("Whole").as_bool() { Ok(()) } else { Err(Failure::Exit(1)) }
+    report::whole(&report::print(context, form, &text, told)?)
 }
 
 /// One line a problem, and what was looked at.
