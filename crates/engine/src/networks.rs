@@ -14,7 +14,7 @@ use crate::error::{Error, Invalid};
 use crate::filters::{Filters, InvalidFilter, PruneFilter, any, check_keys, label, labels_match, truth};
 use crate::model::{ContainerSpec, EndpointRequest, EventKind, NetworkMode};
 use crate::resolver::Upstream;
-use crate::start;
+use crate::start::{self, HostResolvConf};
 
 const KEYS: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
 /// Endpoint option: what the device in the container is called.
@@ -252,11 +252,12 @@ impl Engine {
         container: &Container,
         endpoints: &[EndpointRecord],
         wanted: &[(String, EndpointRequest)],
+        host: &HostResolvConf,
     ) -> Result<(), Error> {
         let Some(endpoint) = endpoints.first() else { return Ok(()) };
         let (spec, key) = (&container.spec, endpoint.sandbox_key.clone());
         let sockets = self.network.open_resolver(&key)?;
-        let seen = self.seen(spec, endpoints, wanted);
+        let seen = self.seen(spec, endpoints, wanted, host);
         let served = self.resolvers.serve(&spec.id, &self.network, key, sockets, seen);
         served.map_err(Error::file("serve names to", spec.id.as_str()))
     }
@@ -267,6 +268,7 @@ impl Engine {
         spec: &ContainerSpec,
         endpoints: &[EndpointRecord],
         wanted: &[(String, EndpointRequest)],
+        host: &HostResolvConf,
     ) -> (network::View, Upstream) {
         let links = |endpoint: &EndpointRecord| {
             let request = wanted.iter().find(|(name, _)| *name == endpoint.network_name).map(|(_, request)| request);
@@ -282,7 +284,7 @@ impl Engine {
         let own = &spec.host.dns;
         let servers = if own.is_empty() { &self.config.container.dns } else { own };
         let outside = endpoints.iter().any(|endpoint| !self.network.is_internal(&endpoint.network_name));
-        let ndots = start::ndots_set(self, spec);
+        let ndots = start::ndots_set(self, spec, host);
         (network::Network::view(endpoints, links), Upstream { servers: servers.clone(), outside, ndots })
     }
 

@@ -126,9 +126,9 @@ impl ResolvConf {
 
     /// Whether somebody says what `ndots` is: these options, or, where there are none, those of the host's file.
     #[must_use]
-    pub fn says_ndots(&self, host_text: impl FnOnce() -> String) -> bool {
+    pub fn says_ndots<'a>(&self, host_text: impl FnOnce() -> &'a str) -> bool {
         let says = |options: &[String]| options.iter().any(|option| is_ndots(option));
-        if self.options.is_empty() { says(&Parsed::read(&host_text()).options) } else { says(&self.options) }
+        if self.options.is_empty() { says(&Parsed::read(host_text()).options) } else { says(&self.options) }
     }
 
     /// The text for a container that shares the host's namespace, where loopback name servers answer: the host's file
@@ -336,7 +336,7 @@ mod tests {
     fn ndots_is_the_host_s_where_there_are_no_options_of_ones_own() {
         let says = |options: &[&str], host: &str| {
             let options = options.iter().map(|&option| option.to_owned()).collect();
-            ResolvConf { options, ..ResolvConf::default() }.says_ndots(|| host.to_owned())
+            ResolvConf { options, ..ResolvConf::default() }.says_ndots(|| host)
         };
         assert!(says(&["ndots:2"], "") && says(&[], "options edns0 ndots:1\n"));
         assert!(!says(&["timeout:1"], "options ndots:1\n") && !says(&[], "options edns0\n"));

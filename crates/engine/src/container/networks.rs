@@ -10,8 +10,9 @@ use crate::attachments::{self, Attachments};
 use crate::engine::Engine;
 use crate::error::{Error, Invalid};
 use crate::model::EndpointRequest;
+use crate::name_files;
 use crate::networks::{Way, check_mode};
-use crate::{name_files, start};
+use crate::start::{self, HostResolvConf};
 
 impl Actor {
     /// Puts the container on a network. On failure it is where it was.
@@ -94,7 +95,7 @@ impl Actor {
             if !now.state.is_running() || now.endpoints.iter().all(|endpoint| endpoint.names.is_empty()) {
                 return Ok(());
             }
-            name(&engine, &container, &now.endpoints, &attached)
+            name(&engine, &container, &now.endpoints, &attached, &HostResolvConf::default())
         };
         self.engine.blocking(resumed).await
     }
@@ -141,10 +142,11 @@ fn plug(
         }
     };
     let before = endpoints.clone();
+    let host = HostResolvConf::default();
     endpoints.push(endpoint.clone());
     let settled = settle(engine, container, &mut endpoints, wanted)
-        .and_then(|()| name(engine, container, &endpoints, wanted))
-        .and_then(|()| write_names(engine, container, &endpoint, &endpoints));
+        .and_then(|()| name(engine, container, &endpoints, wanted, &host))
+        .and_then(|()| write_names(engine, container, &endpoint, &endpoints, &host));
     if let Err(error) = settled {
         // Back to where it was: the way out first, since the new endpoint may have taken it.
         take_back(engine, container, endpoints, before, wanted, &endpoint);
@@ -208,12 +210,13 @@ fn unplug(
         engine.network.remove_sandbox(&endpoint.sandbox_key);
     }
     settle(engine, container, &mut endpoints, wanted)?;
+    let host = HostResolvConf::default();
     if endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
-        name(engine, container, &endpoints, wanted)?;
+        name(engine, container, &endpoints, wanted, &host)?;
     } else {
         engine.resolvers.close(id);
     }
-    refresh_resolv_conf(engine, container, &endpoints)?;
+    refresh_resolv_conf(engine, container, &endpoints, &host)?;
     Ok(endpoints)
 }
 
@@ -245,16 +248,17 @@ fn name(
     container: &Container,
     endpoints: &[EndpointRecord],
     wanted: &Attachments,
+    host: &HostResolvConf,
 ) -> Result<(), Error> {
     if !endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
         return Ok(());
     }
     let ordered = attachments::ordered(wanted, &container.spec.host.network_mode);
-    let (view, upstream) = engine.seen(&container.spec, endpoints, &ordered);
+    let (view, upstream) = engine.seen(&container.spec, endpoints, &ordered, host);
     if engine.resolvers.show(&container.spec.id, view, upstream) {
         return Ok(());
     }
-    engine.open_resolver(container, endpoints, &ordered)
+    engine.open_resolver(container, endpoints, &ordered, host)
 }
 
 fn write_names(
@@ -262,6 +266,7 @@ fn write_names(
     container: &Container,
     endpoint: &EndpointRecord,
     endpoints: &[EndpointRecord],
+    host: &HostResolvConf,
 ) -> Result<(), Error> {
     let spec = container.current_spec();
     if let Some(link) = &endpoint.link {
@@ -269,11 +274,16 @@ fn write_names(
         let names = start::own_names(&spec);
         link.ips().try_for_each(|address| name_files::add_address(&path, address, &names))?;
     }
-    refresh_resolv_conf(engine, container, endpoints)
+    refresh_resolv_conf(engine, container, endpoints, host)
 }
 
 /// The first network with names brings our server into `resolv.conf`, the last one takes it along.
-fn refresh_resolv_conf(engine: &Engine, container: &Container, endpoints: &[EndpointRecord]) -> Result<(), Error> {
+fn refresh_resolv_conf(
+    engine: &Engine,
+    container: &Container,
+    endpoints: &[EndpointRecord],
+    host: &HostResolvConf,
+) -> Result<(), Error> {
     let named = endpoints.iter().any(|endpoint| !endpoint.names.is_empty());
-    start::refresh_resolv_conf(engine, &container.current_spec(), named, container.status().state.since())
+    start::refresh_resolv_conf(engine, &container.current_spec(), host, named, container.status().state.since())
 }

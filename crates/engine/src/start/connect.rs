@@ -150,7 +150,7 @@ fn attach_all(
         endpoints.push(endpoint);
     }
     if endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
-        engine.open_resolver(container, &endpoints, wanted)?;
+        engine.open_resolver(container, &endpoints, wanted, &observed.resolv_conf)?;
         let (resolvers, id) = (Arc::clone(&engine.resolvers), spec.id.clone());
         undo.push(move || {
             resolvers.close(&id);

@@ -1,5 +1,6 @@
 //! `hostname`, `hosts` and `resolv.conf` of a container, written at every start as Docker does.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -23,12 +24,26 @@ pub(crate) struct NameFiles {
     pub resolv_conf: PathBuf,
 }
 
+/// The host's own `resolv.conf`, read when somebody first asks for it, and then no more.
+#[derive(Debug, Default)]
+pub(crate) struct HostResolvConf(OnceCell<String>);
+
+// === impl HostResolvConf ===
+
+impl HostResolvConf {
+    /// A machine without the file has no resolver; Docker's defaults fill in.
+    fn text(&self) -> &str {
+        self.0.get_or_init(|| String::from_utf8_lossy(&std::fs::read(HOST_FILE).unwrap_or_default()).into_owned())
+    }
+}
+
 /// Writes the files, or names those of the container whose network is shared.
 pub(super) fn write(
     engine: &Engine,
     spec: &ContainerSpec,
     connection: &Connection,
     linked: &[Linked],
+    host: &HostResolvConf,
 ) -> Result<NameFiles, Error> {
     let owner = connection.shared_with.as_ref().map_or(spec, |other| &other.spec);
     let files = NameFiles {
@@ -42,13 +57,13 @@ pub(super) fn write(
     let host_network = connection.namespace == NetworkNamespace::Host;
     put(&files.hostname, &hostname_file(&spec.config.hostname))?;
     put(&files.hosts, &hosts_text(engine, spec, connection, linked)?)?;
-    let host_text = host_text();
+    let host_text = host.text();
     let text = if connection.endpoints.iter().any(|endpoint| !endpoint.names.is_empty()) {
-        resolv_conf(engine, spec).render_for_resolver(&host_text, HOST_FILE, network::Network::RESOLVER)
+        resolv_conf(engine, spec).render_for_resolver(host_text, HOST_FILE, network::Network::RESOLVER)
     } else if host_network {
-        resolv_conf(engine, spec).render_for_host_network(&host_text, &files.resolv_conf.display().to_string())
+        resolv_conf(engine, spec).render_for_host_network(host_text, &files.resolv_conf.display().to_string())
     } else {
-        resolv_conf(engine, spec).render(&host_text, &files.resolv_conf.display().to_string())
+        resolv_conf(engine, spec).render(host_text, &files.resolv_conf.display().to_string())
     };
     put(&files.resolv_conf, &text)?;
     Ok(files)
@@ -59,13 +74,14 @@ pub(super) fn write(
 pub(crate) fn refresh_resolv_conf(
     engine: &Engine,
     spec: &ContainerSpec,
+    host: &HostResolvConf,
     named: bool,
     since: Option<Timestamp>,
 ) -> Result<(), Error> {
-    let (file, host_text) = (engine.paths.resolv_conf(&spec.id), host_text());
+    let (file, host_text) = (engine.paths.resolv_conf(&spec.id), host.text());
     let conf = resolv_conf(engine, spec);
-    let ours = conf.render_for_resolver(&host_text, HOST_FILE, network::Network::RESOLVER);
-    let legacy = conf.render(&host_text, &file.display().to_string());
+    let ours = conf.render_for_resolver(host_text, HOST_FILE, network::Network::RESOLVER);
+    let legacy = conf.render(host_text, &file.display().to_string());
     let now = std::fs::read(&file).map_err(Error::file("read", &file))?;
     let (wanted, other) = if named { (ours, legacy) } else { (legacy, ours) };
     // Where the host's file has changed meanwhile nobody can tell who wrote what; there the names count.
@@ -79,14 +95,9 @@ fn host_file_changed(since: Option<Timestamp>) -> bool {
     modified.zip(since).is_none_or(|(modified, since)| modified >= since)
 }
 
-/// A machine without the file has no resolver; Docker's defaults fill in.
-fn host_text() -> String {
-    String::from_utf8_lossy(&std::fs::read(HOST_FILE).unwrap_or_default()).into_owned()
-}
-
 /// Whether the container's options, or the host's where it has none, say what `ndots` is.
-pub(crate) fn ndots_set(engine: &Engine, spec: &ContainerSpec) -> bool {
-    resolv_conf(engine, spec).says_ndots(host_text)
+pub(crate) fn ndots_set(engine: &Engine, spec: &ContainerSpec, host: &HostResolvConf) -> bool {
+    resolv_conf(engine, spec).says_ndots(|| host.text())
 }
 
 fn resolv_conf(engine: &Engine, spec: &ContainerSpec) -> ResolvConf {

@@ -40,7 +40,7 @@ use crate::undo::Undo;
 
 pub(crate) use connect::{attach_request, joined_container, port_requests};
 pub(crate) use exec::plan_exec;
-pub(crate) use files::{ndots_set, own_names, refresh_resolv_conf};
+pub(crate) use files::{HostResolvConf, ndots_set, own_names, refresh_resolv_conf};
 pub(crate) use mounts::release_shared_memory;
 pub(crate) use remap::check as check_user_namespace;
 pub(crate) use resources::change as change_limits;
@@ -84,7 +84,7 @@ pub(crate) fn start(
     let observed = observe::observe(engine, spec, &rootfs)?;
     let connection = connect::connect(engine, container, &observed, &mut undo)?;
     engine.open_links(&connection.endpoints, &linked)?;
-    let files = files::write(engine, spec, &connection, &linked)?;
+    let files = files::write(engine, spec, &connection, &linked, &observed.resolv_conf)?;
     let shm = mounts::shared_memory(engine, spec, &mut undo)?;
     let staged = images::stage(engine, spec)?;
     hold_volumes(engine, spec, &mut undo)?;

@@ -3,6 +3,7 @@
 use runtime::cgroup;
 use runtime::spec::{Device, DeviceRule};
 
+use super::files::HostResolvConf;
 use super::users::{self, ProcessUser};
 use super::{devices, rootfs_file, security};
 use crate::cdi;
@@ -40,6 +41,8 @@ pub(super) struct Observed {
     pub cdi: Vec<cdi::Edits>,
     /// Host ids for a user namespace.
     pub remap: Option<crate::config::Remap>,
+    /// The host's name servers, for whom it may concern.
+    pub resolv_conf: HostResolvConf,
 }
 
 /// Reads what the plan needs.
@@ -65,6 +68,7 @@ pub(super) fn observe(engine: &Engine, spec: &ContainerSpec, rootfs: &store::Roo
         block_devices: block_devices(&spec.host.resources)?,
         cdi: cdi::resolve(&spec.host.resources.device_requests, &engine.config.cdi_spec_dirs)?,
         remap,
+        resolv_conf: HostResolvConf::default(),
     })
 }
 
