@@ -1,7 +1,5 @@
 //! Making and removing networks of users.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
 use ipnet::IpNet;
@@ -14,11 +12,11 @@ use crate::driver::{self, DriverError, Wanted};
 use crate::network::lock;
 use crate::observe::Observed;
 use crate::options::BridgeOptions;
-use crate::plan::{free_subnet, free_subnet6, overlap};
-use crate::pool::{AddressPool, Pools};
+use crate::pool::Pools;
 use crate::reaper::Job;
 use crate::records::{remove_user, write_user};
-use crate::{Error, IpamPool, Network, NetworkInfo, NetworkRequest, info, paths, random};
+use crate::subnets::{Family, plan_subnets};
+use crate::{Error, Network, NetworkInfo, NetworkRequest, info, paths, random};
 
 impl Network {
     /// Makes a network: record, bridge, firewall. Nothing is left behind on failure; a daemon that is killed in the
@@ -112,7 +110,6 @@ impl Network {
         if let Some((other, _)) = default.into_iter().chain(&mut holders).find(|(_, name)| **name == device) {
             return Err(Error::DeviceInUse { id: id.to_string(), device, other: other.to_string() });
         }
-        let taken = self.subnets_in_use(&bridges);
         // Address of a device that the user made; it is the gateway, as in Docker.
         let present = seen.link(&device).and_then(|link| {
             let address = seen.on(link.index).find(|own| own.address.is_ipv4())?;
@@ -120,20 +117,10 @@ impl Network {
             Some(Subnet { net, gateway: Some(address.address) })
         });
         let (ipv4, ipv6) = families(&request, options)?;
-        let mut subnets = Vec::new();
-        match (pool_of(&request, false, &taken)?, present) {
-            _ if !ipv4 => {}
-            (Some(subnet), _) | (None, Some(subnet)) => subnets.push(subnet),
-            (None, None) => subnets.push(free_subnet(&self.config.address_pools, seen, &taken, u32::MAX)?),
-        }
-        match pool_of(&request, true, &taken)? {
-            _ if !ipv6 => {}
-            Some(subnet) => subnets.push(subnet),
-            None => {
-                let configured = free_subnet6(&self.config.address_pools, seen, &taken)?;
-                subnets.push(configured.map_or_else(random::local_subnet, Ok)?);
-            }
-        }
+        let family = |has| Family { has, single: true, ..Family::default() };
+        let families = [Family { present, ..family(ipv4) }, family(ipv6)];
+        let taken = self.subnets_in_use(&bridges);
+        let subnets = plan_subnets(&request, families, &self.config.address_pools, seen, taken)?;
         Ok(UserNetwork {
             id,
             name: request.name,
@@ -241,18 +228,6 @@ fn families(request: &NetworkRequest, options: &BridgeOptions) -> Result<(bool, 
     Ok((ipv4, ipv6))
 }
 
-/// The subnet that was asked for in a family.
-fn pool_of(request: &NetworkRequest, ipv6: bool, taken: &[IpNet]) -> Result<Option<Subnet>, Error> {
-    let mut pools = request.pools.iter().filter(|pool| matches!(pool.subnet, IpNet::V6(_)) == ipv6);
-    let Some(asked) = pools.next() else { return Ok(None) };
-    if pools.next().is_some() {
-        return Err(Error::SeveralSubnets);
-    }
-    let subnet = Subnet { net: asked.subnet.trunc(), gateway: Some(gateway_of(&request.name, asked)?) };
-    let overlaps = taken.iter().any(|other| overlap(other, &subnet.net));
-    if overlaps { Err(Error::PoolOverlaps) } else { Ok(Some(subnet)) }
-}
-
 /// A network may have any name but none, and those of the predefined ones.
 fn check_name(name: &str) -> Result<(), Error> {
     if name.trim().is_empty() {
@@ -269,38 +244,5 @@ fn check_driver(request: &NetworkRequest) -> Result<(), Error> {
         only @ ("host" | "null") if !request.config_only => Err(Error::OnlyOne(only.to_owned())),
         "" | "bridge" if request.ipam_driver == "null" => Err(DriverError::EmptyPool("ipv4").into()),
         _ => Ok(()),
-    }
-}
-
-/// Checks a pool; its gateway is the one asked for, or the first free address.
-pub(crate) fn gateway_of(name: &str, asked: &IpamPool) -> Result<IpAddr, Error> {
-    let bad = |what: &str, reason: &str| Error::BadPool(format!("invalid {what}: {reason}"));
-    let subnet = asked.subnet.trunc();
-    if matches!(subnet, IpNet::V4(_)) && subnet.prefix_len() > 30 {
-        return Err(bad(&format!("subnet {subnet}"), "it leaves no address for a gateway and a container"));
-    }
-    if let Some(range) = asked.range.filter(|range| !subnet.contains(&range.trunc())) {
-        let reason = format!("it does not belong to subnet {subnet}");
-        return Err(bad(&format!("ip-range {range}"), &reason));
-    }
-    let mut pool = AddressPool::new(name, subnet, asked.range);
-    let mut names: BTreeMap<IpAddr, &str> = BTreeMap::new();
-    for (name, address) in &asked.auxiliary {
-        if names.insert(*address, name).is_none() && pool.reserve(*address).is_err() {
-            let reason = "Requested address is out of range";
-            return Err(Error::BadPool(format!(
-                "failed to allocate secondary ip address ({name}:{address}): {reason}"
-            )));
-        }
-    }
-    match asked.gateway {
-        None => pool.take(),
-        Some(gateway) => pool.reserve(gateway).map_err(|error| {
-            let reason = match error {
-                Error::AddressInUse(_) => "Address already in use",
-                _ => "Requested address is out of range",
-            };
-            Error::BadPool(format!("failed to allocate gateway ({gateway}): {reason}"))
-        }),
     }
 }

@@ -44,6 +44,7 @@ mod remover;
 mod repair;
 mod resolver;
 mod sandbox;
+mod subnets;
 mod target;
 mod zone;
 

@@ -2,18 +2,15 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use ipnet::IpNet;
-
 use super::options::{IpvlanMode, LanOptions, MacvlanMode, Mode};
 use super::parent::{Parent, check_kernel};
 use super::{DriverError, DriverNetwork, LanSettings, Lease, Settings, is_ipam_plugin, is_other, remote};
-use crate::define::gateway_of;
 use crate::definition::Subnet;
 use crate::network::lock;
 use crate::observe::Observed;
-use crate::plan::{free_subnet, free_subnet6, overlap};
 use crate::plugin::{Plugin, Role};
 use crate::records::{remove_user, write_user};
+use crate::subnets::{Family, plan_subnets};
 use crate::{Error, Network, NetworkInfo, NetworkRequest, info, paths, random};
 
 /// What a request needs of plugins, asked of them before any lock is taken: they may take their time.
@@ -158,7 +155,7 @@ impl Network {
         if !ipv4 && !ipv6 {
             return Err(Error::NoFamily);
         }
-        let subnets = self.plan_subnets(&request, wanted, (ipv4, ipv6), seen)?;
+        let subnets = self.driver_subnets(&request, wanted, (ipv4, ipv6), seen)?;
         Ok(DriverNetwork {
             id,
             name: request.name,
@@ -212,8 +209,8 @@ impl Network {
         Ok(LanSettings { parent, mode, flag, mtu: options.mtu, device_prefix: options.device_prefix })
     }
 
-    /// The subnets: those asked for, or one for each family that the network has. A plugin's pools are taken as they are.
-    fn plan_subnets(
+    /// The subnets. A plugin's pools are taken as they are.
+    fn driver_subnets(
         &self,
         request: &NetworkRequest,
         wanted: &Wanted,
@@ -226,35 +223,9 @@ impl Network {
         if request.ipam_driver == "null" {
             return if wanted.network.is_some() { Ok(Vec::new()) } else { Err(DriverError::EmptyPool("ipv4").into()) };
         }
-        let mut taken = self.subnets_in_use(&self.bridges());
-        let mut subnets = Vec::new();
-        for (has, is_ipv6, skip) in [(ipv4, false, wanted.skips.0), (ipv6, true, wanted.skips.1)] {
-            let family = |net: &IpNet| matches!(net, IpNet::V6(_)) == is_ipv6;
-            let before = subnets.len();
-            for asked in request.pools.iter().filter(|pool| family(&pool.subnet)) {
-                let gateway = gateway_of(&request.name, asked)?;
-                let net = asked.subnet.trunc();
-                if taken.iter().any(|other| overlap(other, &net)) {
-                    return Err(Error::PoolOverlaps);
-                }
-                taken.push(net);
-                let gateway = if skip { asked.gateway } else { Some(gateway) };
-                subnets.push(Subnet { net, gateway });
-            }
-            if !has {
-                subnets.truncate(before);
-            } else if subnets.len() == before {
-                let pools = &self.config.address_pools;
-                let mut free = match is_ipv6 {
-                    false => free_subnet(pools, seen, &taken, u32::MAX)?,
-                    true => free_subnet6(pools, seen, &taken)?.map_or_else(random::local_subnet, Ok)?,
-                };
-                free.gateway = free.gateway.filter(|_| !skip);
-                taken.push(free.net);
-                subnets.push(free);
-            }
-        }
-        Ok(subnets)
+        let family = |has, skips_gateway| Family { has, skips_gateway, ..Family::default() };
+        let families = [family(ipv4, wanted.skips.0), family(ipv6, wanted.skips.1)];
+        plan_subnets(request, families, &self.config.address_pools, seen, self.subnets_in_use(&self.bridges()))
     }
 
     fn make_lan(&self, network: &DriverNetwork) -> Result<(), Error> {
