@@ -244,7 +244,7 @@ impl State {
 fn fresh_record(target: &Target, sandbox: &Sandbox, request: &AttachRequest) -> Result<EndpointRecord, Error> {
     let (network_id, network_name) = match target {
         Target::Bridge(bridge) => (bridge.id.clone(), bridge.network.clone()),
-        Target::Driver(network) => (network.id.clone(), network.name.clone()),
+        Target::Driver(network) => (network.definition.id.clone(), network.definition.name.clone()),
         Target::Host(id) => (id.clone(), "host".to_owned()),
         Target::None(id) => (id.clone(), "none".to_owned()),
     };

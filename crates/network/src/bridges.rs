@@ -92,12 +92,12 @@ pub(crate) fn open_users(
     let open = |record: UserNetwork| {
         let bridge = match open_user(config, &record, route, observed) {
             Ok(bridge) => {
-                rejoin(route, observed, existing, &record.id, bridge.index);
+                rejoin(route, observed, existing, &record.definition.id, bridge.index);
                 Some(Arc::new(bridge))
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(network = record.name, error, "a network's bridge could not be made");
+                tracing::error!(network = record.definition.name, error, "a network's bridge could not be made");
                 None
             }
         };
@@ -113,7 +113,7 @@ pub(crate) fn open_user(
     route: &mut RouteSocket,
     observed: &Observed,
 ) -> Result<Bridge, Error> {
-    let options = BridgeOptions::parse(&network.options)?;
+    let options = BridgeOptions::parse(&network.definition.options)?;
     let sides = plan::sides(network, &options);
     let plan = plan_bridge(&network.device, &sides, options.mtu, network.owned, observed)?;
     let index = apply_bridge(route, &plan, network.owned.then_some(alias(&config.data_root).as_str()))?;
@@ -124,15 +124,15 @@ pub(crate) fn open_user(
         return Err(error);
     }
     Ok(Bridge {
-        id: network.id.clone(),
-        network: network.name.clone(),
+        id: network.definition.id.clone(),
+        network: network.definition.name.clone(),
         name: plan.name,
         index,
         mtu: plan.mtu,
         icc: options.icc,
         isolate: !options.icc && isolated(config, &sides),
         sides,
-        internal: network.internal,
+        internal: network.definition.internal,
         bind_ip: options.bind_ip.unwrap_or(config.default_bind_ip),
         device_prefix: options.device_prefix,
         pools: Vec::new(),

@@ -1,36 +1,17 @@
 //! Configuration-only networks: settings under a name, for other networks to be made from (`--config-only`,
 //! `--config-from`). Nothing is made for them but a record.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use serde::{Deserialize, Serialize};
-use types::NetworkId;
+use crate::definition::Definition;
+use crate::records::{load_sorted, remove_user, write_user};
+use crate::{Error, Network, NetworkInfo, NetworkRequest, info, paths, random};
 
-use crate::records::{read_records, remove_user, write_user};
-use crate::{Error, IpamPool, Network, NetworkInfo, NetworkRequest, info, paths, random};
-
-/// What is written down about one (`network/config/<id>.json`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Configuration {
-    pub(crate) id: NetworkId,
-    pub(crate) name: String,
-    /// RFC 3339 with nanoseconds.
-    pub(crate) created: String,
-    pub(crate) ipv4: bool,
-    pub(crate) ipv6: bool,
-    pub(crate) ipam_options: Option<BTreeMap<String, String>>,
-    pub(crate) pools: Vec<IpamPool>,
-    pub(crate) options: BTreeMap<String, String>,
-    pub(crate) labels: BTreeMap<String, String>,
-}
-
-/// The configurations of a daemon, oldest first.
-pub(crate) fn load(directory: &Path) -> Result<Vec<Arc<Configuration>>, Error> {
+/// The configurations of a daemon (`network/config/<id>.json`), oldest first.
+pub(crate) fn load(directory: &Path) -> Result<Vec<Arc<Definition>>, Error> {
     std::fs::create_dir_all(directory).map_err(|source| Error::Record { path: directory.to_owned(), source })?;
-    let mut found: Vec<Configuration> = read_records(directory)?;
-    found.sort_by(|a, b| a.created.cmp(&b.created));
+    let found = load_sorted(directory, |network: &Definition| network.created.clone())?;
     Ok(found.into_iter().map(Arc::new).collect())
 }
 
@@ -44,17 +25,8 @@ impl Network {
             return Err(Error::ConfigurationChain);
         }
         self.check_free(&request)?;
-        let configuration = Configuration {
-            id: random::network_id()?,
-            name: request.name,
-            created: jiff::Timestamp::now().to_string(),
-            ipv4: request.ipv4.unwrap_or(true),
-            ipv6: request.ipv6.unwrap_or(false),
-            ipam_options: request.ipam_options,
-            pools: request.pools,
-            options: request.options,
-            labels: request.labels,
-        };
+        let families = (request.ipv4.unwrap_or(true), request.ipv6.unwrap_or(false));
+        let configuration = Definition::new(random::network_id()?, request, families, Vec::new(), None);
         write_user(&paths::configuration_record(&self.config, &configuration.id), &configuration)?;
         let info = info::configuration(&configuration);
         self.configurations.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(configuration));
@@ -63,8 +35,8 @@ impl Network {
 
     /// Removes a configuration that no network was made from; called while `changing` is held.
     pub(crate) fn remove_configuration(&self, found: NetworkInfo) -> Result<NetworkInfo, Error> {
-        let used = self.bridges().users.iter().any(|user| user.record.config_from == found.name);
-        if used || self.drivers.all().iter().any(|other| other.config_from == found.name) {
+        let used = self.bridges().users.iter().any(|user| user.record.definition.config_from == found.name);
+        if used || self.drivers.all().iter().any(|other| other.definition.config_from == found.name) {
             return Err(Error::ConfigurationInUse(found.name));
         }
         remove_user(&paths::configuration_record(&self.config, &found.id))?;
@@ -102,13 +74,13 @@ impl Network {
 
     /// Whether another network has the name, where that matters.
     pub(crate) fn check_free(&self, request: &NetworkRequest) -> Result<(), Error> {
-        let taken = self.bridges().users.iter().any(|user| user.record.name == request.name)
+        let taken = self.bridges().users.iter().any(|user| user.record.definition.name == request.name)
             || self.configurations().iter().any(|other| other.name == request.name)
-            || self.drivers.all().iter().any(|other| other.name == request.name);
+            || self.drivers.all().iter().any(|other| other.definition.name == request.name);
         if request.unique && taken { Err(Error::NameInUse(request.name.clone())) } else { Ok(()) }
     }
 
-    pub(crate) fn configurations(&self) -> Vec<Arc<Configuration>> {
+    pub(crate) fn configurations(&self) -> Vec<Arc<Definition>> {
         self.configurations.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

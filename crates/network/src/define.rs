@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use crate::apply::remove_link;
 use crate::bridge::GatewayMode;
 use crate::bridges::{Bridges, User, open_user};
-use crate::definition::{Subnet, UserNetwork};
-use crate::driver::{self, DriverError, Wanted};
+use crate::definition::{Definition, Subnet, UserNetwork};
+use crate::driver::{self, DriverError, Lease, Wanted};
 use crate::network::lock;
 use crate::observe::Observed;
 use crate::options::BridgeOptions;
@@ -47,15 +47,19 @@ impl Network {
         let record = {
             let mut route = lock(&self.route);
             let observed = Observed::read(&mut route)?;
-            UserNetwork { lease: wanted.lease.clone(), ..self.plan(request, &options, &observed)? }
+            self.plan(request, &options, wanted.lease.clone(), &observed)?
         };
-        let path = paths::user_record(&self.config, &record.id);
+        let path = paths::user_record(&self.config, &record.definition.id);
         write_user(&path, &record)?;
         let made = self.make(&record);
         if made.is_err()
             && let Err(error) = remove_user(&path)
         {
-            tracing::warn!(network = record.name, error = &error as &dyn std::error::Error, "record not removed");
+            tracing::warn!(
+                network = record.definition.name,
+                error = &error as &dyn std::error::Error,
+                "record not removed"
+            );
         }
         made.map(|()| info::user(&record))
     }
@@ -73,7 +77,7 @@ impl Network {
         if let Some(network) = self.drivers.find(&found.id) {
             return self.remove_driver_network(&network, found, changing);
         }
-        let user = self.bridges().users.iter().find(|user| user.record.id == found.id).cloned();
+        let user = self.bridges().users.iter().find(|user| user.record.definition.id == found.id).cloned();
         let user = user.ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))?;
         // Whoever comes later finds no addresses.
         let pools = {
@@ -91,21 +95,27 @@ impl Network {
             }
             return Err(error);
         }
-        self.change(|users| users.retain(|user| user.record.id != found.id));
+        self.change(|users| users.retain(|user| user.record.definition.id != found.id));
         drop(changing);
-        if let Some(lease) = &user.record.lease {
+        if let Some(lease) = &user.record.definition.lease {
             lease.give_back(&self.drivers.plugins);
         }
         Ok(found)
     }
 
     /// Decides everything about a new network. Pure but for random bytes.
-    fn plan(&self, request: NetworkRequest, options: &BridgeOptions, seen: &Observed) -> Result<UserNetwork, Error> {
+    fn plan(
+        &self,
+        request: NetworkRequest,
+        options: &BridgeOptions,
+        lease: Option<Lease>,
+        seen: &Observed,
+    ) -> Result<UserNetwork, Error> {
         let bridges = self.bridges();
         self.check_free(&request)?;
         let id = random::network_id()?;
         let device = options.name.clone().unwrap_or_else(|| format!("br-{}", id.short()));
-        let mut holders = bridges.users.iter().map(|user| (&user.record.id, &user.record.device));
+        let mut holders = bridges.users.iter().map(|user| (&user.record.definition.id, &user.record.device));
         let default = bridges.default.as_ref().map(|bridge| (&bridge.id, &bridge.name));
         if let Some((other, _)) = default.into_iter().chain(&mut holders).find(|(_, name)| **name == device) {
             return Err(Error::DeviceInUse { id: id.to_string(), device, other: other.to_string() });
@@ -121,29 +131,13 @@ impl Network {
         let families = [Family { present, ..family(ipv4) }, family(ipv6)];
         let taken = self.subnets_in_use(&bridges);
         let subnets = plan_subnets(&request, families, &self.config.address_pools, seen, taken)?;
-        Ok(UserNetwork {
-            id,
-            name: request.name,
-            created: jiff::Timestamp::now().to_string(),
-            internal: request.internal,
-            attachable: request.attachable,
-            ipv4,
-            ipv6,
-            ipam_options: request.ipam_options,
-            pools: request.pools,
-            options: request.options,
-            labels: request.labels,
-            owned: seen.link(&device).is_none(),
-            device,
-            subnets,
-            config_from: request.config_from,
-            lease: None,
-        })
+        let definition = Definition::new(id, request, (ipv4, ipv6), subnets, lease);
+        Ok(UserNetwork { definition, owned: seen.link(&device).is_none(), device })
     }
 
     /// The subnets of all networks.
     pub(crate) fn subnets_in_use(&self, bridges: &Bridges) -> Vec<IpNet> {
-        let mut taken: Vec<IpNet> = bridges.users.iter().flat_map(|user| user.record.nets()).collect();
+        let mut taken: Vec<IpNet> = bridges.users.iter().flat_map(|user| user.record.definition.nets()).collect();
         taken.extend(bridges.default.iter().flat_map(|bridge| bridge.sides.iter().map(|side| side.subnet.net)));
         taken.extend(self.drivers.subnets());
         taken
@@ -172,13 +166,13 @@ impl Network {
         self.change(|users| users.push(user));
         let rules = bridge.rules();
         if let Err(error) = self.change_table(|firewall| firewall.add_bridge(&rules)) {
-            self.change(|users| users.retain(|user| user.record.id != record.id));
+            self.change(|users| users.retain(|user| user.record.definition.id != record.definition.id));
             if record.owned {
                 remove_link(&mut lock(&self.route), &record.device);
             }
             return Err(error);
         }
-        lock(&self.state).pools.insert(record.id.clone(), Pools::of(record));
+        lock(&self.state).pools.insert(record.definition.id.clone(), Pools::of(&record.definition));
         if self.firewall.is_some() {
             self.reaper.queue(Job::LetThrough(bridge.name.clone()));
         }
@@ -189,7 +183,7 @@ impl Network {
         let Some(bridge) = &user.bridge else { return Ok(()) };
         let rules = bridge.rules();
         // Rendered without it when the table has to be rendered.
-        self.change(|users| users.retain(|other| other.record.id != user.record.id));
+        self.change(|users| users.retain(|other| other.record.definition.id != user.record.definition.id));
         let mut removed = self.change_table(|firewall| firewall.remove_bridge(&rules));
         if removed.is_ok() && user.record.owned {
             let failed = |source| Error::Device { device: bridge.name.clone(), action: "delete", source };

@@ -6,8 +6,7 @@ use indexmap::IndexMap;
 use types::NetworkId;
 
 use crate::bridge::Bridge;
-use crate::configuration::Configuration;
-use crate::definition::{Subnet, UserNetwork};
+use crate::definition::{Definition, UserNetwork};
 use crate::driver::{DEFAULT_IPAM, DriverNetwork, Lease};
 use crate::records::{NetworkRecord, NetworkRecords};
 use crate::{Error, IpamPool, NetworkConfig};
@@ -118,8 +117,22 @@ pub(crate) fn predefined(
     bridge.into_iter().chain(others).collect()
 }
 
-/// A user's network.
+/// A network of the bridge driver that a user has defined.
 pub(crate) fn user(network: &UserNetwork) -> NetworkInfo {
+    defined(&network.definition, Driver::Bridge)
+}
+
+/// One of another driver.
+pub(crate) fn driver(network: &DriverNetwork) -> NetworkInfo {
+    NetworkInfo { ipam_driver: network.ipam_driver.clone(), ..defined(&network.definition, network.driver()) }
+}
+
+/// A configuration-only network; like Docker's it has no driver.
+pub(crate) fn configuration(network: &Definition) -> NetworkInfo {
+    NetworkInfo { config_only: true, ..defined(network, Driver::Null) }
+}
+
+fn defined(network: &Definition, driver: Driver) -> NetworkInfo {
     let mut pools = network.pools.clone();
     let fixed_subnet = !pools.is_empty();
     for (at, subnet) in network.subnets.iter().enumerate().filter(|(_, subnet)| network.pool(subnet).is_none()) {
@@ -129,7 +142,7 @@ pub(crate) fn user(network: &UserNetwork) -> NetworkInfo {
     NetworkInfo {
         id: network.id.clone(),
         name: network.name.clone(),
-        driver: Driver::Bridge,
+        driver,
         predefined: false,
         created: network.created.clone(),
         ipv4: network.ipv4,
@@ -144,59 +157,6 @@ pub(crate) fn user(network: &UserNetwork) -> NetworkInfo {
         labels: network.labels.clone(),
         config_only: false,
         config_from: network.config_from.clone(),
-    }
-}
-
-/// A user's network of another driver.
-pub(crate) fn driver(network: &DriverNetwork) -> NetworkInfo {
-    let mut pools = network.pools.clone();
-    let fixed_subnet = !pools.is_empty();
-    let asked = |subnet: &Subnet| network.pools.iter().any(|pool| pool.subnet.trunc() == subnet.net);
-    for (at, subnet) in network.subnets.iter().enumerate().filter(|(_, subnet)| !asked(subnet)) {
-        let chosen = IpamPool { subnet: subnet.net, range: None, gateway: subnet.gateway, auxiliary: BTreeMap::new() };
-        pools.insert(at.min(pools.len()), chosen);
-    }
-    NetworkInfo {
-        id: network.id.clone(),
-        name: network.name.clone(),
-        driver: network.driver(),
-        predefined: false,
-        created: network.created.clone(),
-        ipv4: network.ipv4,
-        ipv6: network.ipv6,
-        internal: network.internal,
-        attachable: network.attachable,
-        ipam_driver: network.ipam_driver.clone(),
-        ipam_options: network.ipam_options.clone(),
-        fixed_subnet,
-        pools,
-        options: network.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        labels: network.labels.clone(),
-        config_only: false,
-        config_from: network.config_from.clone(),
-    }
-}
-
-/// A configuration-only network; like Docker's it has no driver.
-pub(crate) fn configuration(network: &Configuration) -> NetworkInfo {
-    NetworkInfo {
-        id: network.id.clone(),
-        name: network.name.clone(),
-        driver: Driver::Null,
-        predefined: false,
-        created: network.created.clone(),
-        ipv4: network.ipv4,
-        ipv6: network.ipv6,
-        internal: false,
-        attachable: false,
-        ipam_driver: DEFAULT_IPAM.to_owned(),
-        ipam_options: network.ipam_options.clone(),
-        pools: network.pools.clone(),
-        fixed_subnet: !network.pools.is_empty(),
-        options: network.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        labels: network.labels.clone(),
-        config_only: true,
-        config_from: String::new(),
     }
 }
 

@@ -16,7 +16,8 @@ use crate::attach::refused;
 use crate::bridge::Claim;
 use crate::bridges::{Bridges, open_default, open_users};
 use crate::config::{DefaultBridge, PublishPolicy};
-use crate::configuration::{self, Configuration};
+use crate::configuration;
+use crate::definition::Definition;
 use crate::driver::Drivers;
 use crate::firewall::{Firewall, Model, Policy};
 use crate::guard::{self, Guard};
@@ -41,7 +42,7 @@ pub struct Network {
     /// Changed by one thread at a time, see `changing`.
     pub(crate) bridges: RwLock<Bridges>,
     /// Changed while `changing` is held.
-    pub(crate) configurations: RwLock<Vec<Arc<Configuration>>>,
+    pub(crate) configurations: RwLock<Vec<Arc<Definition>>>,
     /// Networks of other drivers than `bridge`.
     pub(crate) drivers: Drivers,
     /// Held while a network is made or removed; taken before all others.
@@ -277,10 +278,10 @@ fn restore(config: &NetworkConfig, bridges: &Bridges, drivers: &Drivers, existin
         state.pools.insert(bridge.id.clone(), Pools::new("bridge", subnets.zip(bridge.pools.iter().map(Some))));
     }
     for user in &bridges.users {
-        state.pools.insert(user.record.id.clone(), Pools::of(&user.record));
+        state.pools.insert(user.record.definition.id.clone(), Pools::of(&user.record.definition));
     }
     for network in drivers.made() {
-        state.pools.insert(network.id.clone(), network.address_pools());
+        state.pools.insert(network.definition.id.clone(), Pools::of(&network.definition));
     }
     let carriers = Carriers::of(config);
     for record in existing {

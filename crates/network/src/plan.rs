@@ -82,14 +82,14 @@ pub(crate) fn sides(network: &UserNetwork, options: &BridgeOptions) -> Vec<Side>
         let mode = options.modes[family].unwrap_or_default();
         let outgoing = match (mode, options.sources[family]) {
             (GatewayMode::Routed | GatewayMode::Isolated, _) => Outgoing::Kept,
-            _ if network.internal || !options.masquerade => Outgoing::Kept,
+            _ if network.definition.internal || !options.masquerade => Outgoing::Kept,
             (_, Some(source)) => Outgoing::Replaced(source),
             (_, None) => Outgoing::Masqueraded,
         };
         let bare = mode == GatewayMode::Isolated || (options.inhibit_ipv4 && !subnet.is_ipv6());
         Side { subnet: *subnet, mode, outgoing, address: if bare { None } else { subnet.gateway } }
     };
-    network.subnets.iter().map(side).collect()
+    network.definition.subnets.iter().map(side).collect()
 }
 
 /// Decides names and the hardware address of an endpoint. `present` are the devices of the container's namespace.

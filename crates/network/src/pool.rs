@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::definition::{Subnet, UserNetwork};
+use crate::definition::{Definition, Subnet};
 use crate::{Error, IpamPool, LinkAddress};
 
 /// What is taken of each subnet of a network.
@@ -14,7 +14,7 @@ pub(crate) struct Pools(Vec<(Subnet, AddressPool)>);
 
 impl Pools {
     /// The addresses of a user's network: gateways and auxiliary addresses are taken.
-    pub(crate) fn of(network: &UserNetwork) -> Self {
+    pub(crate) fn of(network: &Definition) -> Self {
         Self::new(&network.name, network.subnets.iter().map(|subnet| (*subnet, network.pool(subnet))))
     }
 

@@ -49,7 +49,7 @@ impl NetworkRecords {
 
 /// Reads the networks of users, oldest first. One that cannot be read is logged and left for a person to look at.
 pub(crate) fn load_users(directory: &Path) -> Result<Vec<UserNetwork>, Error> {
-    load_sorted(directory, |network: &UserNetwork| network.created.clone())
+    load_sorted(directory, |network: &UserNetwork| network.definition.created.clone())
 }
 
 /// Reads the files of a directory that an identifier names, oldest first.
@@ -63,7 +63,7 @@ pub(crate) fn load_sorted<T: DeserializeOwned>(
 }
 
 /// Reads the files of a directory that an identifier names.
-pub(crate) fn read_records<T: DeserializeOwned>(directory: &Path) -> Result<Vec<T>, Error> {
+fn read_records<T: DeserializeOwned>(directory: &Path) -> Result<Vec<T>, Error> {
     let listed = std::fs::read_dir(directory).map_err(|source| Error::Record { path: directory.to_owned(), source })?;
     let mut networks = Vec::new();
     for path in listed.flatten().map(|entry| entry.path()) {

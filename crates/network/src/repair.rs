@@ -141,7 +141,7 @@ impl Network {
 
     fn owns(&self, bridge: &Bridge) -> bool {
         let bridges = self.bridges();
-        match bridges.users.iter().find(|user| user.record.id == bridge.id) {
+        match bridges.users.iter().find(|user| user.record.definition.id == bridge.id) {
             Some(user) => user.record.owned,
             None => matches!(self.config.bridge, DefaultBridge::Owned { .. }),
         }
@@ -149,7 +149,7 @@ impl Network {
 
     fn replace_bridge(&self, bridge: &Arc<Bridge>) {
         let mut bridges = self.bridges.write().unwrap_or_else(PoisonError::into_inner);
-        match bridges.users.iter_mut().find(|user| user.record.id == bridge.id) {
+        match bridges.users.iter_mut().find(|user| user.record.definition.id == bridge.id) {
             Some(user) => user.bridge = Some(Arc::clone(bridge)),
             None => bridges.default = Some(Arc::clone(bridge)),
         }

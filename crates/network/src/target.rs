@@ -23,7 +23,7 @@ impl Network {
     pub fn id_of(&self, reference: &str) -> Option<NetworkId> {
         match self.target(reference).ok()? {
             Target::Bridge(bridge) => Some(bridge.id.clone()),
-            Target::Driver(network) => Some(network.id.clone()),
+            Target::Driver(network) => Some(network.definition.id.clone()),
             Target::Host(id) | Target::None(id) => Some(id),
         }
     }
@@ -47,11 +47,11 @@ impl Network {
         }
         let records = &self.records;
         let predefined = [(&records.bridge.id, "bridge"), (&records.host.id, "host"), (&records.none.id, "none")];
-        let users = bridges.users.iter().map(|user| (&user.record.id, user.record.name.as_str()));
+        let users = bridges.users.iter().map(|user| (&user.record.definition.id, user.record.definition.name.as_str()));
         let configurations = self.configurations();
         let only = configurations.iter().map(|other| (&other.id, other.name.as_str()));
         let drivers = self.drivers.made();
-        let others = drivers.iter().map(|other| (&other.id, other.name.as_str()));
+        let others = drivers.iter().map(|other| (&other.definition.id, other.definition.name.as_str()));
         let id = info::find(predefined.into_iter().chain(users).chain(only).chain(others), reference)?;
         if configurations.iter().any(|other| other.id == id) {
             return Err(Error::ConfigurationOnly);
@@ -65,10 +65,10 @@ impl Network {
         if id == records.bridge.id {
             return bridges.default.clone().map(Target::Bridge).ok_or_else(disabled);
         }
-        if let Some(other) = drivers.iter().find(|other| other.id == id) {
+        if let Some(other) = drivers.iter().find(|other| other.definition.id == id) {
             return Ok(Target::Driver(Arc::clone(other)));
         }
-        let user = bridges.users.iter().find(|user| user.record.id == id);
+        let user = bridges.users.iter().find(|user| user.record.definition.id == id);
         let user = user.ok_or_else(|| Error::UnknownNetwork(reference.to_owned()))?;
         user.bridge.clone().map(Target::Bridge).ok_or_else(|| Error::BridgeMissing(user.record.device.clone()))
     }

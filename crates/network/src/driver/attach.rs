@@ -82,11 +82,14 @@ impl Network {
     ) -> Result<Vec<LinkAddress>, Error> {
         let mut state = lock(&self.state);
         // A network that is being made or removed has none.
-        let pools = state.pools.get_mut(&network.id).ok_or_else(|| Error::UnknownNetwork(network.name.clone()))?;
+        let pools = state
+            .pools
+            .get_mut(&network.definition.id)
+            .ok_or_else(|| Error::UnknownNetwork(network.definition.name.clone()))?;
         let taken = pools.take(wanted)?;
         state.endpoints.insert(
             endpoint.clone(),
-            Endpoint { network: network.id.clone(), published: Vec::new(), linkable: Vec::new() },
+            Endpoint { network: network.definition.id.clone(), published: Vec::new(), linkable: Vec::new() },
         );
         Ok(taken)
     }
@@ -94,7 +97,7 @@ impl Network {
     fn give_addresses(&self, network: &DriverNetwork, endpoint: &EndpointId, addresses: &[LinkAddress]) {
         let mut state = lock(&self.state);
         state.endpoints.remove(endpoint);
-        if let Some(pools) = state.pools.get_mut(&network.id) {
+        if let Some(pools) = state.pools.get_mut(&network.definition.id) {
             pools.release(addresses.iter().map(LinkAddress::ip));
         }
     }

@@ -4,11 +4,12 @@ use std::sync::{Arc, MutexGuard};
 
 use super::options::{IpvlanMode, LanOptions, MacvlanMode, Mode};
 use super::parent::{Parent, check_kernel};
-use super::{DriverError, DriverNetwork, LanSettings, Lease, Settings, is_ipam_plugin, is_other, remote};
-use crate::definition::Subnet;
+use super::{DEFAULT_IPAM, DriverError, DriverNetwork, LanSettings, Lease, Settings, is_ipam_plugin, is_other, remote};
+use crate::definition::{Definition, Subnet};
 use crate::network::lock;
 use crate::observe::Observed;
 use crate::plugin::{Plugin, Role};
+use crate::pool::Pools;
 use crate::records::{remove_user, write_user};
 use crate::subnets::{Family, plan_subnets};
 use crate::{Error, Network, NetworkInfo, NetworkRequest, info, paths, random};
@@ -57,7 +58,7 @@ impl Network {
     ) -> Result<NetworkInfo, Error> {
         let seen = Observed::read(&mut lock(&self.route))?;
         let network = self.plan_driver(request, wanted, &seen)?;
-        let path = paths::driver_record(&self.config, &network.id);
+        let path = paths::driver_record(&self.config, &network.definition.id);
         write_user(&path, &network)?;
         let network = self.drivers.put(network);
         let done = match &wanted.network {
@@ -67,7 +68,7 @@ impl Network {
                 let made = remote::create(plugin, &network).map_err(Error::from).and_then(|()| {
                     let made = DriverNetwork { made: true, ..DriverNetwork::clone(&network) };
                     write_user(&path, &made)
-                        .inspect_err(|_| plugin.undo(plugin.delete_network(network.id.as_str())))?;
+                        .inspect_err(|_| plugin.undo(plugin.delete_network(network.definition.id.as_str())))?;
                     self.drivers.put(made);
                     Ok(())
                 });
@@ -76,15 +77,15 @@ impl Network {
         };
         match done {
             Ok(_changing) => {
-                lock(&self.state).pools.insert(network.id.clone(), network.address_pools());
-                self.note_lease(&network.id);
+                lock(&self.state).pools.insert(network.definition.id.clone(), Pools::of(&network.definition));
+                self.note_lease(&network.definition.id);
                 Ok(info::driver(&network))
             }
             Err(error) => {
-                self.drivers.forget(&network.id);
+                self.drivers.forget(&network.definition.id);
                 if let Err(error) = remove_user(&path) {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(network = network.name, error, "record not removed");
+                    tracing::warn!(network = network.definition.name, error, "record not removed");
                 }
                 Err(error)
             }
@@ -101,23 +102,23 @@ impl Network {
         // Whoever comes later finds no addresses.
         let pools = {
             let mut state = lock(&self.state);
-            if state.endpoints.values().any(|endpoint| endpoint.network == network.id) {
+            if state.endpoints.values().any(|endpoint| endpoint.network == network.definition.id) {
                 let (name, id) = (found.name, found.id.to_string());
                 return Err(Error::ActiveEndpoints { name, id, endpoints: String::new() });
             }
             // Somebody else is removing it.
-            state.pools.remove(&network.id).ok_or_else(|| Error::UnknownNetwork(found.name.clone()))?
+            state.pools.remove(&network.definition.id).ok_or_else(|| Error::UnknownNetwork(found.name.clone()))?
         };
-        let path = paths::driver_record(&self.config, &network.id);
+        let path = paths::driver_record(&self.config, &network.definition.id);
         let removed = match &network.settings {
             Settings::Plugin { name } => {
                 drop(changing);
                 // Like Docker: a plugin that has gone does not keep the network.
                 let asked = self.drivers.plugins.find(name, Role::Network);
-                if let Err(error) = asked.and_then(|plugin| plugin.delete_network(network.id.as_str())) {
+                if let Err(error) = asked.and_then(|plugin| plugin.delete_network(network.definition.id.as_str())) {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(
-                        network = network.name,
+                        network = network.definition.name,
                         plugin = name,
                         error,
                         "the plugin did not remove its network"
@@ -132,11 +133,11 @@ impl Network {
             }
         };
         if let Err(error) = removed {
-            lock(&self.state).pools.insert(network.id.clone(), pools);
+            lock(&self.state).pools.insert(network.definition.id.clone(), pools);
             return Err(error);
         }
-        self.drivers.forget(&network.id);
-        if let Some(lease) = &network.lease {
+        self.drivers.forget(&network.definition.id);
+        if let Some(lease) = &network.definition.lease {
             lease.give_back(&self.drivers.plugins);
         }
         Ok(found)
@@ -156,25 +157,10 @@ impl Network {
             return Err(Error::NoFamily);
         }
         let subnets = self.driver_subnets(&request, wanted, (ipv4, ipv6), seen)?;
-        Ok(DriverNetwork {
-            id,
-            name: request.name,
-            created: jiff::Timestamp::now().to_string(),
-            made: !matches!(settings, Settings::Plugin { .. }),
-            settings,
-            internal: request.internal,
-            attachable: request.attachable,
-            ipv4,
-            ipv6,
-            ipam_driver: if request.ipam_driver.is_empty() { "default".to_owned() } else { request.ipam_driver },
-            ipam_options: request.ipam_options,
-            pools: request.pools,
-            options: request.options,
-            labels: request.labels,
-            config_from: request.config_from,
-            subnets,
-            lease: wanted.lease.clone(),
-        })
+        let ipam_driver = if request.ipam_driver.is_empty() { DEFAULT_IPAM } else { &request.ipam_driver }.to_owned();
+        let made = !matches!(settings, Settings::Plugin { .. });
+        let definition = Definition::new(id, request, (ipv4, ipv6), subnets, wanted.lease.clone());
+        Ok(DriverNetwork { definition, settings, ipam_driver, made })
     }
 
     fn plan_lan<M: Mode + Copy + PartialEq + 'static>(
@@ -190,7 +176,7 @@ impl Network {
         let asked_passthru = request.options.get("macvlan_mode").is_some_and(|mode| mode == "passthru");
         for other in self.drivers.all() {
             let Some(same) = other.parent().filter(|same| same.name == parent.name) else { continue };
-            let (network, name) = (other.id.to_string(), parent.name.clone());
+            let (network, name) = (other.definition.id.to_string(), parent.name.clone());
             match (&other.settings, M::DRIVER) {
                 (Settings::Ipvlan(_), "ipvlan") => {
                     return Err(DriverError::ParentInUse { network, parent: name }.into());
@@ -236,13 +222,13 @@ impl Network {
             Settings::Plugin { .. } => return Ok(()),
         };
         check_kernel(&mut route, kind)?;
-        parent.make(&mut route, &network.id).map(drop)
+        parent.make(&mut route, &network.definition.id).map(drop)
     }
 
     fn unmake_lan(&self, network: &DriverNetwork) -> Result<(), Error> {
         let Some(parent) = network.parent() else { return Ok(()) };
         let shared = |other: &Arc<DriverNetwork>| {
-            other.id != network.id && other.parent().is_some_and(|same| same.name == parent.name)
+            other.definition.id != network.definition.id && other.parent().is_some_and(|same| same.name == parent.name)
         };
         if self.drivers.all().iter().any(shared) { Ok(()) } else { parent.remove(&mut lock(&self.route)) }
     }

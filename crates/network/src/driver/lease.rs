@@ -231,14 +231,16 @@ impl Network {
     fn lease_of(&self, target: &Target) -> Option<(types::NetworkId, Lease)> {
         match target {
             Target::Bridge(bridge) => self.lease_by_id(&bridge.id),
-            Target::Driver(network) => self.lease_by_id(&network.id),
+            Target::Driver(network) => self.lease_by_id(&network.definition.id),
             Target::Host(_) | Target::None(_) => None,
         }
     }
 
     fn lease_by_id(&self, id: &types::NetworkId) -> Option<(types::NetworkId, Lease)> {
-        let of_bridge = || self.bridges().users.iter().find(|user| user.record.id == *id)?.record.lease.clone();
-        let lease = of_bridge().or_else(|| self.drivers.find(id)?.lease.clone())?;
+        let of_bridge = || {
+            self.bridges().users.iter().find(|user| user.record.definition.id == *id)?.record.definition.lease.clone()
+        };
+        let lease = of_bridge().or_else(|| self.drivers.find(id)?.definition.lease.clone())?;
         Some((id.clone(), lease))
     }
 }

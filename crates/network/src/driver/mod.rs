@@ -13,7 +13,7 @@ mod parent;
 mod remote;
 mod route;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ipnet::IpNet;
@@ -21,13 +21,12 @@ use serde::{Deserialize, Serialize};
 use sys::netlink::RouteSocket;
 use types::NetworkId;
 
-use crate::definition::Subnet;
+use crate::definition::Definition;
 use crate::info::Driver;
 use crate::plugin::network::StaticRoute;
 use crate::plugin::{Directories, Plugins, Role};
-use crate::pool::Pools;
 use crate::records::{load_sorted, remove_user};
-use crate::{EndpointRecord, Error, IpamPool, Network, NetworkConfig, paths};
+use crate::{EndpointRecord, Error, Network, NetworkConfig, paths};
 
 pub(crate) use define::Wanted;
 pub use error::DriverError;
@@ -41,26 +40,10 @@ pub(crate) const DEFAULT_IPAM: &str = "default";
 /// What is written down about a network of another driver (`network/driver/<id>.json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DriverNetwork {
-    pub(crate) id: NetworkId,
-    pub(crate) name: String,
-    /// RFC 3339 with nanoseconds.
-    pub(crate) created: String,
+    #[serde(flatten)]
+    pub(crate) definition: Definition,
     pub(crate) settings: Settings,
-    pub(crate) internal: bool,
-    pub(crate) attachable: bool,
-    pub(crate) ipv4: bool,
-    pub(crate) ipv6: bool,
     pub(crate) ipam_driver: String,
-    pub(crate) ipam_options: Option<BTreeMap<String, String>>,
-    /// As asked for.
-    pub(crate) pools: Vec<IpamPool>,
-    pub(crate) options: BTreeMap<String, String>,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) config_from: String,
-    /// What containers get their addresses from, IPv4 first.
-    pub(crate) subnets: Vec<Subnet>,
-    /// What an IPAM plugin has given for it.
-    pub(crate) lease: Option<Lease>,
     /// Its plugin has agreed. A daemon that starts forgets a network that was only begun.
     pub(crate) made: bool,
 }
@@ -122,7 +105,7 @@ impl DriverNetwork {
 
     /// Its containers find no way to the outside by it.
     pub(crate) fn leads_nowhere(&self) -> bool {
-        self.internal || self.parent().is_some_and(|parent| parent.is_dummy_of(&self.id))
+        self.definition.internal || self.parent().is_some_and(|parent| parent.is_dummy_of(&self.definition.id))
     }
 
     pub(crate) fn parent(&self) -> Option<&Parent> {
@@ -131,11 +114,6 @@ impl DriverNetwork {
             Settings::Ipvlan(lan) => Some(&lan.parent),
             Settings::Plugin { .. } => None,
         }
-    }
-
-    pub(crate) fn address_pools(&self) -> Pools {
-        let asked = |subnet: &Subnet| self.pools.iter().find(|pool| pool.subnet.trunc() == subnet.net);
-        Pools::new(&self.name, self.subnets.iter().map(|subnet| (*subnet, asked(subnet))))
     }
 }
 
@@ -168,11 +146,12 @@ impl Drivers {
     pub(crate) fn load(config: &NetworkConfig) -> Result<Self, Error> {
         let directory = paths::driver_networks(config);
         std::fs::create_dir_all(&directory).map_err(|source| Error::Record { path: directory.clone(), source })?;
-        let found: Vec<DriverNetwork> = load_sorted(&directory, |network: &DriverNetwork| network.created.clone())?;
+        let found: Vec<DriverNetwork> =
+            load_sorted(&directory, |network: &DriverNetwork| network.definition.created.clone())?;
         let (made, begun): (Vec<_>, Vec<_>) = found.into_iter().partition(|network| network.made);
         for network in &begun {
-            tracing::info!(network = network.name, "forgetting a network that its plugin had not agreed to");
-            remove_user(&paths::driver_record(config, &network.id))?;
+            tracing::info!(network = network.definition.name, "forgetting a network that its plugin had not agreed to");
+            remove_user(&paths::driver_record(config, &network.definition.id))?;
         }
         if !begun.is_empty() {
             // It may know of them all the same; a daemon that starts does not wait for it.
@@ -194,12 +173,12 @@ impl Drivers {
 
     pub(crate) fn find(&self, id: &NetworkId) -> Option<Arc<DriverNetwork>> {
         let networks = self.networks.read().unwrap_or_else(PoisonError::into_inner);
-        networks.iter().find(|network| network.id == *id).map(Arc::clone)
+        networks.iter().find(|network| network.definition.id == *id).map(Arc::clone)
     }
 
     /// The subnets that they have, or are about to have.
     pub(crate) fn subnets(&self) -> Vec<IpNet> {
-        self.all().iter().flat_map(|network| network.subnets.iter().map(|subnet| subnet.net)).collect()
+        self.all().iter().flat_map(|network| network.definition.nets().collect::<Vec<_>>()).collect()
     }
 
     /// Makes the parents that are ours again, when a daemon starts. One that cannot be made is logged: the others, and
@@ -207,11 +186,14 @@ impl Drivers {
     pub(crate) fn reopen_parents(&self, route: &mut RouteSocket) {
         for network in self.made() {
             let Some(parent) = network.parent() else { continue };
-            let done =
-                if parent.owned { parent.make(route, &network.id).map(drop) } else { parent.link(route).map(drop) };
+            let done = if parent.owned {
+                parent.make(route, &network.definition.id).map(drop)
+            } else {
+                parent.link(route).map(drop)
+            };
             if let Err(error) = done {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(network = network.name, error, "a network's parent device is not there");
+                tracing::error!(network = network.definition.name, error, "a network's parent device is not there");
             }
         }
     }
@@ -219,14 +201,14 @@ impl Drivers {
     fn put(&self, network: DriverNetwork) -> Arc<DriverNetwork> {
         let network = Arc::new(network);
         let mut networks = self.networks.write().unwrap_or_else(PoisonError::into_inner);
-        networks.retain(|other| other.id != network.id);
+        networks.retain(|other| other.definition.id != network.definition.id);
         networks.push(Arc::clone(&network));
-        networks.sort_by(|a, b| a.created.cmp(&b.created));
+        networks.sort_by(|a, b| a.definition.created.cmp(&b.definition.created));
         network
     }
 
     fn forget(&self, id: &NetworkId) {
-        self.networks.write().unwrap_or_else(PoisonError::into_inner).retain(|other| other.id != *id);
+        self.networks.write().unwrap_or_else(PoisonError::into_inner).retain(|other| other.definition.id != *id);
     }
 }
 
@@ -236,9 +218,9 @@ fn take_back(network: &DriverNetwork) {
     if let Settings::Plugin { name } = &network.settings
         && let Ok(plugin) = plugins.find(name, Role::Network)
     {
-        plugin.undo(plugin.delete_network(network.id.as_str()));
+        plugin.undo(plugin.delete_network(network.definition.id.as_str()));
     }
-    if let Some(lease) = &network.lease {
+    if let Some(lease) = &network.definition.lease {
         lease.give_back(&plugins);
     }
 }

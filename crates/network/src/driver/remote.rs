@@ -35,10 +35,10 @@ fn options(generic: &serde_json::Value, ipv4: bool, ipv6: bool, internal: bool) 
 /// Tells a plugin of a network.
 pub(super) fn create(plugin: &Plugin, network: &DriverNetwork) -> Result<(), PluginError> {
     let data = |ipv6: bool| -> Vec<PoolData> {
-        let family = network.subnets.iter().filter(|subnet| matches!(subnet.net, IpNet::V6(_)) == ipv6);
+        let family = network.definition.subnets.iter().filter(|subnet| matches!(subnet.net, IpNet::V6(_)) == ipv6);
         let pool = |subnet: &crate::definition::Subnet| {
             let prefix = subnet.net.prefix_len();
-            let asked = network.pools.iter().find(|pool| pool.subnet.trunc() == subnet.net);
+            let asked = network.definition.pool(subnet);
             let auxiliary = asked.into_iter().flat_map(|asked| &asked.auxiliary);
             PoolData {
                 address_space: "LocalDefault".to_owned(),
@@ -59,8 +59,13 @@ pub(super) fn create(plugin: &Plugin, network: &DriverNetwork) -> Result<(), Plu
             aux_addresses: std::collections::BTreeMap::new(),
         });
     }
-    let options = options(&json!(network.options), network.ipv4, network.ipv6, network.internal);
-    plugin.create_network(network.id.as_str(), &options, &ipv4, &data(true))
+    let options = options(
+        &json!(network.definition.options),
+        network.definition.ipv4,
+        network.definition.ipv6,
+        network.definition.internal,
+    );
+    plugin.create_network(network.definition.id.as_str(), &options, &ipv4, &data(true))
 }
 
 impl Network {
