@@ -17,6 +17,7 @@
 //! | `options`  | which engine is started, and how                                |
 //! | `differential` | the same requests to two engines                            |
 //! | `plugin`   | a plugin for networks or addresses, played by a thread           |
+//! | `containers` | containers that do nothing, and networks for them         |
 //! | `client`   | one run of a command-line client and what came out               |
 //! | `foreign`  | client libraries that others wrote                               |
 //! | `http`     | raw HTTP/1.1 over the engine's socket                            |
@@ -39,6 +40,7 @@
 pub mod archive;
 pub mod building;
 pub mod client;
+pub mod containers;
 pub mod daemon;
 pub mod differential;
 pub mod fixtures;

@@ -1,5 +1,6 @@
 //! Links on the default bridge and on networks of users.
 
+use privileged_tests::containers::{exec, remove};
 use privileged_tests::{Client, Daemon, until};
 
 /// A container that does nothing.
@@ -9,16 +10,8 @@ fn sleeper(daemon: &Daemon, client: &Client, stem: &str, options: &[&str]) -> St
     name
 }
 
-fn exec(client: &Client, container: &str, command: &str) -> String {
-    client.run(&["exec", container, "sh", "-c", command]).stdout
-}
-
 fn address(client: &Client, container: &str) -> String {
     client.run(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", container]).ok().to_owned()
-}
-
-fn remove(client: &Client, names: &[&str]) {
-    client.run(&[&["rm", "-f"], names].concat()).exits(0);
 }
 
 #[test]

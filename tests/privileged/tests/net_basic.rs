@@ -4,10 +4,11 @@
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use privileged_tests::containers::{address, exec, remove, sleeper};
 use privileged_tests::fixtures::Fixture;
 use privileged_tests::registry::free_port;
 use privileged_tests::sandbox::{Sandbox, has, lacks};
-use privileged_tests::{Client, Daemon, Isolated, until};
+use privileged_tests::{Daemon, Isolated, until};
 
 /// What an engine with Docker's own places does, and how the machine looks then.
 fn with_defaults(before: &str, flags: &str, script: &str) -> String {
@@ -95,25 +96,6 @@ echo == end";
     has(&part(&text, "inside"), "inet 10.77.3.2/24");
     has(&part(&text, "ports"), "docker0");
     has(&part(&text, "ports"), "veth");
-}
-
-fn sleeper(daemon: &Daemon, client: &Client, options: &[&str]) -> String {
-    let name = daemon.name("ctr");
-    client.run(&[&["run", "-d", "--name", &name], options, &["busybox", "sleep", "1000"]].concat()).exits(0);
-    name
-}
-
-fn exec(client: &Client, container: &str, command: &str) -> String {
-    client.run(&["exec", container, "sh", "-c", command]).stdout
-}
-
-fn address(client: &Client, container: &str) -> String {
-    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-    client.run(&["inspect", "-f", format, container]).ok().to_owned()
-}
-
-fn remove(client: &Client, names: &[&str]) {
-    client.run(&[&["rm", "-f"], names].concat()).exits(0);
 }
 
 /// Three octets that no other test of this file has.

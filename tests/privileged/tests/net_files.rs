@@ -1,23 +1,10 @@
 //! `resolv.conf`, `hosts` and `hostname` of a container: rows NET-38, NET-46, NET-47, NET-51.
 
+use privileged_tests::containers::{exec, remove, sleeper};
 use privileged_tests::{Client, Daemon, until};
-
-fn sleeper(daemon: &Daemon, client: &Client, options: &[&str]) -> String {
-    let name = daemon.name("ctr");
-    client.run(&[&["run", "-d", "--name", &name], options, &["busybox", "sleep", "1000"]].concat()).exits(0);
-    name
-}
-
-fn exec(client: &Client, container: &str, command: &str) -> String {
-    client.run(&["exec", container, "sh", "-c", command]).stdout
-}
 
 fn cat(client: &Client, container: &str, name: &str) -> String {
     exec(client, container, &format!("cat /etc/{name}"))
-}
-
-fn remove(client: &Client, names: &[&str]) {
-    client.run(&[&["rm", "-f"], names].concat()).exits(0);
 }
 
 /// A user's network; gives its name.

@@ -1,69 +1,8 @@
 //! Networks of the drivers macvlan and ipvlan: containers on the wire of a device of the host.
 
+use privileged_tests::containers::Made;
 use privileged_tests::wire::{attempt, host};
-use privileged_tests::{Client, Daemon, Options, Wire, skip, until};
-
-/// Containers and networks of one test, removed at its end whatever happens.
-struct Made<'a> {
-    daemon: &'a Daemon,
-    client: Client,
-    containers: Vec<String>,
-    networks: Vec<String>,
-}
-
-impl<'a> Made<'a> {
-    fn new(daemon: &'a Daemon, client: Client) -> Self {
-        Self { daemon, client, containers: Vec::new(), networks: Vec::new() }
-    }
-
-    fn network(&mut self, options: &[&str]) -> String {
-        let name = self.daemon.name("lan");
-        self.networks.push(name.clone());
-        self.client.run(&[&["network", "create"], options, &[&name]].concat()).exits(0);
-        name
-    }
-
-    fn sleeper(&mut self, options: &[&str]) -> String {
-        let name = self.daemon.name("ctr");
-        self.containers.push(name.clone());
-        let words = [&["run", "-d", "--name", &name], options, &["busybox", "sleep", "1000"]].concat();
-        self.client.run(&words).exits(0);
-        name
-    }
-
-    fn exec(&self, container: &str, command: &str) -> String {
-        self.client.run(&["exec", container, "sh", "-c", command]).ok().to_owned()
-    }
-
-    fn reaches(&self, container: &str, address: &str) -> bool {
-        self.client.run(&["exec", container, "ping", "-c", "1", "-w", "5", address]).code == 0
-    }
-
-    /// Waits until the address is reached.
-    fn meets(&self, container: &str, address: &str) {
-        until(&format!("{address} is reached"), 60, || self.reaches(container, address).then_some(()));
-    }
-
-    fn inspect(&self, thing: &str, format: &str) -> String {
-        self.client.run(&["inspect", "-f", format, thing]).ok().to_owned()
-    }
-
-    /// A member of the container's settings on a network.
-    fn setting(&self, container: &str, network: &str, member: &str) -> String {
-        self.inspect(container, &format!("{{{{(index .NetworkSettings.Networks {network:?}).{member}}}}}"))
-    }
-}
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        for name in &self.containers {
-            self.client.run(&["rm", "-f", name]);
-        }
-        for name in &self.networks {
-            self.client.run(&["network", "rm", name]);
-        }
-    }
-}
+use privileged_tests::{Daemon, Options, Wire, skip, until};
 
 /// A card of the host with another machine at the end of its cable: card, machine, subnet, the machine's address.
 fn card(wire: &mut Wire) -> (String, String, String, String) {

@@ -1,72 +1,24 @@
 //! Networks and addresses of plugins (NET-41): found by their sockets, asked in Docker's protocol, and never waited for
 //! for ever.
 
+use privileged_tests::containers::Made;
 use privileged_tests::wire::{attempt, host};
 use privileged_tests::{Daemon, Options, Plugin, Wire, until};
 
-struct Made<'a> {
-    daemon: &'a Daemon,
-    containers: Vec<String>,
-    networks: Vec<String>,
-}
-
-impl<'a> Made<'a> {
-    fn new(daemon: &'a Daemon) -> Self {
-        Self { daemon, containers: Vec::new(), networks: Vec::new() }
-    }
-
-    fn network(&mut self, options: &[&str]) -> String {
-        let name = self.daemon.name("plg");
-        self.networks.push(name.clone());
-        self.daemon.docker(&[&["network", "create"], options, &[&name]].concat()).exits(0);
-        name
-    }
-
-    fn sleeper(&mut self, options: &[&str]) -> String {
-        let name = self.daemon.name("ctr");
-        self.containers.push(name.clone());
-        let words = [&["run", "-d", "--name", &name], options, &["busybox", "sleep", "1000"]].concat();
-        self.daemon.docker(&words).exits(0);
-        name
-    }
-
-    fn exec(&self, container: &str, command: &str) -> String {
-        self.daemon.docker(&["exec", container, "sh", "-c", command]).ok().to_owned()
-    }
-
-    fn reaches(&self, container: &str, address: &str) -> bool {
-        self.daemon.docker(&["exec", container, "ping", "-c", "1", "-w", "5", address]).code == 0
-    }
-
-    /// Waits until the address is reached.
-    fn meets(&self, container: &str, address: &str) {
-        until(&format!("{address} is reached"), 60, || self.reaches(container, address).then_some(()));
-    }
-
-    fn setting(&self, container: &str, network: &str, member: &str) -> String {
-        self.daemon.inspect(container, &format!("{{{{(index .NetworkSettings.Networks {network:?}).{member}}}}}"))
-    }
-}
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        for name in &self.containers {
-            self.daemon.docker(&["rm", "-f", name]);
-        }
-        for name in &self.networks {
-            self.daemon.docker(&["network", "rm", name]);
-        }
-    }
+/// A bridge of the host's and a plugin whose cables lead to it: the three octets that both have, and the bridge's name.
+fn plugged(wire: &mut Wire) -> (String, String, Plugin) {
+    let subnet = wire.subnet();
+    let bridge = wire.bridge("gtb", &format!("{subnet}.1/24"));
+    let plugin = Plugin::network(&bridge, &subnet);
+    (subnet, bridge, plugin)
 }
 
 #[test]
 fn net_41_a_plugin_s_network_carries_containers() {
     let daemon = Daemon::shared();
     let mut wire = Wire::new();
-    let subnet = wire.subnet();
-    let bridge = wire.bridge("gtb", &format!("{subnet}.1/24"));
-    let plugin = Plugin::network(&bridge, &subnet);
-    let mut made = Made::new(daemon);
+    let (subnet, bridge, plugin) = plugged(&mut wire);
+    let mut made = Made::new(daemon, daemon.stock());
     let (block, gateway) = (format!("{subnet}.0/24"), format!("{subnet}.1"));
     let options = ["-d", &plugin.name, "-o", "colour=blue", "--subnet", &block, "--gateway", &gateway];
     let network = made.network(&options);
@@ -125,10 +77,8 @@ fn net_41_a_plugin_s_network_carries_containers() {
 fn net_41_what_a_plugin_refuses_leaves_no_trace() {
     let daemon = Daemon::shared();
     let mut wire = Wire::new();
-    let subnet = wire.subnet();
-    let bridge = wire.bridge("gtb", &format!("{subnet}.1/24"));
-    let plugin = Plugin::network(&bridge, &subnet);
-    let mut made = Made::new(daemon);
+    let (subnet, _, plugin) = plugged(&mut wire);
+    let mut made = Made::new(daemon, daemon.stock());
     let block = format!("{subnet}.0/24");
     let options = ["network", "create", "-d", &plugin.name, "--subnet", &block];
     plugin.spoil("CreateNetwork", "the switch is full");
@@ -170,9 +120,11 @@ fn net_41_a_plugin_that_hangs_does_not_hang_the_daemon() {
     }
     let plugin = Plugin::network("none", "10.96.0");
     plugin.spoil("CreateNetwork", "hang");
-    let client = daemon.stock();
-    let name = plugin.name.clone();
-    let creating = std::thread::spawn(move || client.run(&["network", "create", "-d", &name, "hanging"]));
+    let create = || {
+        let (client, driver) = (daemon.stock(), plugin.name.clone());
+        std::thread::spawn(move || client.run(&["network", "create", "-d", &driver, "hanging"]))
+    };
+    let creating = create();
     until("the plugin is asked", 30, || plugin.asked().contains(&"CreateNetwork".to_owned()).then_some(()));
     daemon.docker(&["network", "create", "other"]).exits(0);
     daemon.docker(&["run", "--rm", "--network", "other", "busybox", "true"]).exits(0);
@@ -191,9 +143,7 @@ fn net_41_a_plugin_that_hangs_does_not_hang_the_daemon() {
     assert_eq!(daemon.listing(&daemon.data_root().join("network/driver"), 1).len(), 0);
     // One that ends in the middle of its answer is an error at once.
     plugin.spoil("CreateNetwork", "hang");
-    let client = daemon.stock();
-    let name = plugin.name.clone();
-    let creating = std::thread::spawn(move || client.run(&["network", "create", "-d", &name, "hanging"]));
+    let creating = create();
     until("the plugin is asked", 30, || (plugin.counts(&["CreateNetwork"]) == [2]).then_some(()));
     plugin.heal();
     creating.join().expect("the client ends").exits(1).says("did not answer NetworkDriver.CreateNetwork");
@@ -205,7 +155,7 @@ fn net_41_addresses_come_from_a_plugin() {
     let wire = Wire::new();
     let subnet = wire.subnet();
     let plugin = Plugin::ipam(&subnet);
-    let mut made = Made::new(daemon);
+    let mut made = Made::new(daemon, daemon.stock());
     let network = made.network(&["--ipam-driver", &plugin.name, "--ipam-opt", "rack=7"]);
     assert_eq!(daemon.inspect(&network, "{{.Driver}} {{.IPAM.Driver}}"), format!("bridge {}", plugin.name));
     let told = plugin.body("RequestPool");
@@ -240,10 +190,8 @@ fn net_41_addresses_come_from_a_plugin() {
 fn net_41_a_plugin_s_network_outlives_the_daemon() {
     let daemon = Daemon::start(Options::default());
     let mut wire = Wire::new();
-    let subnet = wire.subnet();
-    let bridge = wire.bridge("gtb", &format!("{subnet}.1/24"));
-    let plugin = Plugin::network(&bridge, &subnet);
-    let mut made = Made::new(&daemon);
+    let (subnet, bridge, plugin) = plugged(&mut wire);
+    let mut made = Made::new(&daemon, daemon.stock());
     let network = made.network(&["-d", &plugin.name, "--subnet", &format!("{subnet}.0/24")]);
     let container = made.sleeper(&["--network", &network]);
     daemon.kill();

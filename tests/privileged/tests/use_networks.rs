@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use privileged_tests::containers::{address, exec, remove};
 use privileged_tests::fixtures::Fixture;
 use privileged_tests::{Client, Daemon, skip, until};
 
@@ -28,19 +29,6 @@ fn start(daemon: &Daemon, client: &Client, stem: &str, options: &[&str], command
     let name = daemon.name(stem);
     client.run(&[&["run", "-d", "--name", &name], options, &[IMAGE], command].concat()).exits(0);
     name
-}
-
-fn exec(client: &Client, container: &str, command: &str) -> String {
-    client.run(&["exec", container, "sh", "-c", command]).stdout
-}
-
-fn address(client: &Client, container: &str) -> String {
-    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-    client.run(&["inspect", "-f", format, container]).ok().to_owned()
-}
-
-fn remove(client: &Client, names: &[&str]) {
-    client.run(&[&["rm", "-fv"], names].concat()).exits(0);
 }
 
 #[test]
