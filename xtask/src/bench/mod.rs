@@ -17,6 +17,7 @@
 //! | `push_built_s`, `push_pulled_s`                   | the same to an empty registry: loaded before, pulled before |
 //! | `pull_s`                                          | the same from that registry, nothing of it here             |
 //! | `names_per_s`, `names_p50_ms`, `names_p99_ms`     | lookups from inside a container, 32 at once by one socket   |
+//! | `names_40k_p99_ms`                                | the same, 40,000 a second, counted from when each was due   |
 //! | `names_socket_each_per_s`, `…_p99_ms`             | one after the other, each by a socket of its own            |
 //! | `direct_per_s`, `loopback_per_s`, `dnat_per_s`   | requests to nginx by wrk: at its own address, by a published port on loopback, and from another host |
 //! | `loopback_part`, `dnat_part`                      | the same as a part of `direct_per_s`                        |
