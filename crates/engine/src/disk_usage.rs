@@ -1,6 +1,5 @@
 //! What takes space: `docker system df`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use store::Volume;
@@ -71,7 +70,7 @@ impl Engine {
     }
 
     fn volume_usage(&self) -> Vec<VolumeUsage> {
-        let references = self.volume_references();
+        let references = self.volume_references.counts();
         let measure = |volume: Volume| VolumeUsage {
             references: references.get(&volume.name).copied().unwrap_or(0),
             size: self.store.volume_size(&volume.name).ok(),
@@ -79,18 +78,5 @@ impl Engine {
         };
         // What is on another device or host takes no space here; Docker leaves such volumes out.
         self.store.volumes().into_iter().filter(|volume| volume.options.is_empty()).map(measure).collect()
-    }
-
-    /// How many containers mount each volume that is mounted at all.
-    pub(crate) fn volume_references(&self) -> BTreeMap<String, usize> {
-        let mut references = BTreeMap::new();
-        for container in self.containers.snapshot() {
-            let points = container.spec.mounts.iter().filter(|point| point.kind == "volume");
-            let names: std::collections::BTreeSet<&str> = points.map(|point| point.name.as_str()).collect();
-            for name in names {
-                *references.entry(name.to_owned()).or_default() += 1;
-            }
-        }
-        references
     }
 }

@@ -16,12 +16,14 @@ use crate::exec::ExecTable;
 use crate::images::Pulls;
 use crate::links::LinkTable;
 use crate::model::ContainerSpec;
+use crate::model::MountPoint;
 use crate::monitors::Monitors;
 use crate::paths::Paths;
 use crate::recover;
 use crate::registry::Registry;
 use crate::resolver::Resolvers;
 use crate::start::{self, Filters};
+use crate::volume_references::VolumeReferences;
 
 /// Cgroup that holds the containers which name no other parent.
 const CGROUP_PARENT: &str = "/gantry";
@@ -51,6 +53,8 @@ pub struct Engine {
     pub(crate) resolvers: Arc<Resolvers>,
     /// Who links to whom.
     pub(crate) links: LinkTable,
+    /// Who refers to which volume.
+    pub(crate) volume_references: Arc<VolumeReferences>,
     pub(crate) monitors: Monitors,
 }
 
@@ -115,28 +119,17 @@ impl Engine {
             Ok(()) | Err(store::Error::NoSuchContainerLayer(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        if volumes {
-            for point in spec.mounts.iter().filter(|point| point.anonymous) {
-                let users = self.volume_users(&point.name, &spec.id);
-                match self.store.remove_volume(&point.name, true, &users) {
-                    Ok(()) => self.volume_event(&point.name, "destroy"),
-                    Err(error) if !users.is_empty() => {
-                        tracing::debug!(volume = point.name, error = &error as &dyn std::error::Error, "kept");
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+        let own = |point: &&MountPoint| point.kind == "volume";
+        for point in spec.mounts.iter().filter(own) {
+            self.volume_references.release(&point.name, &spec.id);
+            let removed = if volumes && point.anonymous { self.remove_unreferenced(&point.name) } else { Ok(()) };
+            if let Err(error) = removed {
+                // It stays, and so do its volumes.
+                spec.mounts.iter().filter(own).for_each(|point| self.volume_references.hold(&point.name, &spec.id));
+                return Err(error);
             }
         }
         Ok(self.store.remove_later(&self.paths.container(&spec.id))?)
-    }
-
-    /// Containers other than `except` that mount the volume.
-    pub(crate) fn volume_users(&self, volume: &str, except: &types::ContainerId) -> Vec<types::ContainerId> {
-        let mounts =
-            |spec: &ContainerSpec| spec.mounts.iter().any(|point| point.kind == "volume" && point.name == volume);
-        let containers = self.containers.snapshot();
-        let users = containers.iter().filter(|container| container.spec.id != *except && mounts(&container.spec));
-        users.map(|container| container.spec.id.clone()).collect()
     }
 }
 
@@ -168,6 +161,7 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         mirror_health: Arc::default(),
         resolvers: Arc::default(),
         links: LinkTable::default(),
+        volume_references: Arc::default(),
         live: ArcSwap::from_pointee(config.live.clone()),
         ending: AtomicBool::new(false),
         monitors: Monitors::new(&config.monitor, config.descriptors),

@@ -48,6 +48,7 @@ mod stats;
 mod system;
 mod undo;
 mod update;
+mod volume_references;
 mod volumes;
 
 pub use ::build::solve::{

@@ -104,7 +104,7 @@ impl Engine {
         let engine = Arc::clone(self);
         self.blocking(move || {
             let mut pruned = Pruned { removed: Vec::new(), reclaimed: 0 };
-            let used = engine.volume_references();
+            let used = engine.volume_references.counts();
             for volume in engine.store.volumes() {
                 // What a driver option names is somebody else's, as in Docker.
                 let own = volume.options.is_empty();

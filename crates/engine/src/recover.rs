@@ -139,8 +139,12 @@ fn sweep(engine: &Engine, found: &[Found]) {
     }
 }
 
-/// What backs volumes stays mounted for the containers that run on.
+/// Volumes stay for who refers to them, and what backs them stays mounted for the containers that run on.
 fn adopt_volumes(engine: &Engine, found: &[Found]) {
+    for container in found {
+        let points = container.spec.mounts.iter().filter(|point| point.kind == "volume");
+        points.for_each(|point| engine.volume_references.hold(&point.name, &container.spec.id));
+    }
     let alive = found.iter().filter(|container| matches!(container.run, Run::Alive(_)));
     let used = |container: &Found| -> Vec<(String, String)> {
         let points = container.spec.mounts.iter().filter(|point| point.kind == "volume");

@@ -1,6 +1,6 @@
 //! Volumes, as clients ask for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use store::{Volume, VolumeRequest};
@@ -33,11 +33,11 @@ impl Engine {
         let drivers = filters.get("driver").cloned().unwrap_or_default();
         let engine = Arc::clone(self);
         self.blocking(move || {
-            let used = engine.used_volumes();
+            let used = engine.volume_references.counts();
             let mut volumes = engine.store.volumes();
             volumes.retain(|volume| {
                 let label = |key: &str| volume.labels.get(key).map(String::as_str);
-                dangling.is_none_or(|dangling| dangling != used.contains(&volume.name))
+                dangling.is_none_or(|dangling| dangling != used.contains_key(&volume.name))
                     && crate::filters::any(&names, |name| name.is_match(&volume.name))
                     && crate::filters::any(&drivers, |driver| *driver == volume.driver)
                     && crate::filters::labels_match(&labels, label)
@@ -58,15 +58,12 @@ impl Engine {
         options: BTreeMap<String, String>,
         labels: BTreeMap<String, String>,
     ) -> Result<Volume, Error> {
-        let request = VolumeRequest {
-            name: Some(name.to_owned()).filter(|name| !name.is_empty()),
-            driver: driver.to_owned(),
-            labels,
-            options,
-        };
+        let anonymous = name.is_empty();
+        let name = if anonymous { store::random_volume_name() } else { name.to_owned() };
+        let request = VolumeRequest { name, anonymous, driver: driver.to_owned(), labels, options };
         let engine = Arc::clone(self);
         self.blocking(move || {
-            let existed = request.name.as_deref().is_some_and(|name| engine.store.volume(name).is_ok());
+            let existed = engine.store.volume(&request.name).is_ok();
             let volume = engine.store.create_volume(request)?;
             if !existed {
                 engine.volume_event(&volume.name, "create");
@@ -95,19 +92,28 @@ impl Engine {
 
     /// As [`Self::volume_remove`], on a thread that may wait.
     pub(crate) fn remove_volume(&self, name: &str, force: bool) -> Result<(), Error> {
-        let containers = self.containers.snapshot();
-        let mounting = containers
-            .iter()
-            .filter(|container| container.spec.mounts.iter().any(|point| point.kind == "volume" && point.name == name));
-        let users: Vec<_> = mounting.map(|container| container.spec.id.clone()).collect();
-        self.store.remove_volume(name, force, &users)?;
+        // What is not there is told before who refers to it.
+        if !force {
+            self.store.volume(name)?;
+        }
+        let _closed = self.volume_references.close(name)?;
+        self.store.remove_volume(name, force)?;
         self.volume_event(name, "destroy");
         Ok(())
     }
 
-    fn used_volumes(&self) -> BTreeSet<String> {
-        let containers = self.containers.snapshot();
-        let points = containers.iter().flat_map(|container| &container.spec.mounts);
-        points.filter(|point| point.kind == "volume").map(|point| point.name.clone()).collect()
+    /// Removes a volume behind its last container; what others refer to stays.
+    pub(crate) fn remove_unreferenced(&self, name: &str) -> Result<(), Error> {
+        match self.volume_references.close(name) {
+            Ok(_closed) => {
+                self.store.remove_volume(name, true)?;
+                self.volume_event(name, "destroy");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(volume = name, error = &error as &dyn std::error::Error, "kept");
+                Ok(())
+            }
+        }
     }
 }

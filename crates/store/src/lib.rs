@@ -75,7 +75,7 @@ pub use shift::Shift;
 pub use store::{BlobInfo, DriverChoice, Expected, ImportOptions, Layer, LoadEvent, Loaded, Store, StoreConfig};
 pub use usage::{USAGE_KINDS, Usage, UsageKind};
 pub use view::{Access, ViewMount, ViewSource};
-pub use volume::{Volume, VolumeRequest};
+pub use volume::{Volume, VolumeRequest, random_volume_name};
 
 /// The result of every operation of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

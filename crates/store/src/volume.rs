@@ -40,8 +40,10 @@ pub struct Volume {
 /// A volume to create.
 #[derive(Clone, Debug, Default)]
 pub struct VolumeRequest {
-    /// `None` draws a random name and makes it anonymous.
-    pub name: Option<String>,
+    /// Name; [`random_volume_name`] draws one.
+    pub name: String,
+    /// Nobody gave it its name.
+    pub anonymous: bool,
     /// Empty or `local`.
     pub driver: String,
     /// Labels.
@@ -56,8 +58,7 @@ impl Store {
     /// # Errors
     /// [`Error::VolumeName`], [`Error::VolumeDriver`], [`Error::VolumeOption`] or the file system's refusal.
     pub fn create_volume(&self, request: VolumeRequest) -> Result<Volume> {
-        let anonymous = request.name.as_deref().unwrap_or_default().is_empty();
-        let name = request.name.filter(|name| !name.is_empty()).unwrap_or_else(random_id);
+        let (name, anonymous) = (request.name, request.anonymous);
         if !matches!(request.driver.as_str(), "" | "local") {
             return Err(Error::VolumeDriver(request.driver));
         }
@@ -109,18 +110,15 @@ impl Store {
         self.volumes_locked().get(name).cloned().ok_or_else(|| Error::NoSuchVolume(name.to_owned()))
     }
 
-    /// Removes a volume and its files. With `force`, one that is not there is no error.
+    /// Removes a volume and its files; the caller knows that no container refers to it. With `force`, one that is not
+    /// there is no error.
     ///
     /// # Errors
-    /// [`Error::NoSuchVolume`], [`Error::VolumeInUse`] when `users` is not empty, or the file system's refusal.
-    pub fn remove_volume(&self, name: &str, force: bool, users: &[ContainerId]) -> Result<()> {
+    /// [`Error::NoSuchVolume`], [`Error::VolumeInUse`] while what backs it is mounted, or the file system's refusal.
+    pub fn remove_volume(&self, name: &str, force: bool) -> Result<()> {
         let mut volumes = self.volumes_locked();
         if !volumes.contains_key(name) {
             return if force { Ok(()) } else { Err(Error::NoSuchVolume(name.to_owned())) };
-        }
-        if !users.is_empty() {
-            let users = users.iter().map(ToString::to_string).collect();
-            return Err(Error::VolumeInUse { name: name.to_owned(), users });
         }
         if let Some(volume) = volumes.get(name) {
             self.detach_volume(volume)?;
@@ -182,6 +180,12 @@ impl Store {
     fn volumes_locked(&self) -> MutexGuard<'_, BTreeMap<String, Volume>> {
         self.0.volumes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A name that no volume has: 64 hexadecimal digits.
+#[must_use]
+pub fn random_volume_name() -> String {
+    random_id()
 }
 
 /// Reads the volumes of a data root.

@@ -300,6 +300,10 @@ fn field(value: &Value, name: &str) -> Result<Value, String> {
             Some(value) => Ok(value.clone()),
             // Maps give their zero value; structs know their fields.
             None if OPTIONAL.contains(&name) => Ok(Value::Nil),
+            // Mounts have these texts where they mean something.
+            None if map.contains_key("Destination") && matches!(name, "Name" | "Driver") => {
+                Ok(Value::Text(String::new()))
+            }
             None if looks_like_struct(map) => Err(format!("map has no entry for key {name:?}")),
             None => Ok(Value::Missing),
         },

@@ -183,29 +183,55 @@ impl Engine {
         for plan in plans {
             let mut point = plan.point;
             if point.kind == "volume" {
-                let existed = !point.name.is_empty() && self.store.volume(&point.name).is_ok();
-                let volume = self.store.create_volume(store::VolumeRequest {
-                    name: Some(point.name.clone()).filter(|name| !name.is_empty()),
+                if point.name.is_empty() {
+                    point.name = store::random_volume_name();
+                }
+                let request = store::VolumeRequest {
+                    name: point.name.clone(),
+                    anonymous: point.anonymous,
                     labels: plan.labels,
                     driver: driver.to_owned(),
                     options: plan.driver_options,
-                })?;
-                if !existed {
-                    let (store, name) = (self.store.clone(), volume.name.clone());
-                    undo.push(move || store.remove_volume(&name, true, &[]).map_err(Error::from));
-                    self.volume_event(&volume.name, "create");
-                }
+                };
+                let volume = self.make_volume(id, request, undo)?;
                 if point.copy_up {
                     self.store.copy_up(id, &point.destination, &volume.name, &point.subpath)?;
                 }
                 point.source = volume.mountpoint.display().to_string();
-                point.name = volume.name;
             } else if plan.create_source {
                 create_bind_source(&point.source)?;
             }
             points.push(point);
         }
         Ok(points)
+    }
+
+    /// Refers to a volume, and makes it when it is not there.
+    fn make_volume(
+        &self,
+        id: &ContainerId,
+        request: store::VolumeRequest,
+        undo: &mut Undo,
+    ) -> Result<store::Volume, Error> {
+        let name = request.name.clone();
+        self.volume_references.hold(&name, id);
+        let existed = self.store.volume(&name).is_ok();
+        let made = self.store.create_volume(request);
+        let (references, store, id) = (Arc::clone(&self.volume_references), self.store.clone(), id.clone());
+        let made_by_us = made.is_ok() && !existed;
+        undo.push(move || {
+            references.release(&name, &id);
+            match references.close(&name) {
+                Ok(_closed) if made_by_us => Ok(store.remove_volume(&name, true)?),
+                // Others have begun to use it.
+                _ => Ok(()),
+            }
+        });
+        let volume = made?;
+        if !existed {
+            self.volume_event(&volume.name, "create");
+        }
+        Ok(volume)
     }
 
     /// Finds the images that are mounted, and keeps their layers for as long as the container is there.
