@@ -125,7 +125,7 @@ impl Plugin {
     }
 
     fn bad_pool(&self, value: &str) -> PluginError {
-        PluginError::BadValue { name: self.name.clone(), what: "address", value: value.to_owned() }
+        PluginError::BadValue { name: self.name().to_owned(), what: "address", value: value.to_owned() }
     }
 }
 

@@ -107,7 +107,10 @@ impl Plugin {
         let found: Capabilities = self.call("GetCapabilities", &())?;
         match found.scope.as_str() {
             "local" => Ok(found.gw_alloc_checker),
-            "global" => Err(PluginError::Cluster(self.name.clone())),
+            "global" => Err(PluginError::Unsuitable(format!(
+                "plugin {} makes networks of a whole cluster, which this engine is not part of",
+                self.name()
+            ))),
             _ => Err(self.bad("scope (local or global)", &found.scope)),
         }
     }
@@ -266,12 +269,12 @@ impl Plugin {
     pub(crate) fn undo(&self, done: Result<(), PluginError>) {
         if let Err(error) = done {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(plugin = self.name, error, "a plugin did not take something back");
+            tracing::warn!(plugin = self.name(), error, "a plugin did not take something back");
         }
     }
 
     fn bad(&self, what: &'static str, value: &str) -> PluginError {
-        PluginError::BadValue { name: self.name.clone(), what, value: value.to_owned() }
+        PluginError::BadValue { name: self.name().to_owned(), what, value: value.to_owned() }
     }
 }
 

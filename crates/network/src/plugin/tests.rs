@@ -3,6 +3,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ::plugin::Patience;
+
 use super::network::{Interface, Options, StaticRoute};
 use super::*;
 
@@ -42,7 +44,7 @@ fn plugin(directory: &Path, answers: &'static [(u16, &'static str)]) -> std::thr
 fn plugins(directory: &Path) -> Plugins {
     let patience = Patience { connect: Duration::from_millis(100), answer: Duration::from_millis(200) };
     let directories = Directories { sockets: directory.to_owned(), specifications: Vec::new() };
-    Plugins { directories, patience, known: Mutex::default() }
+    Plugins(::plugin::Plugins::with_patience(directories, patience))
 }
 
 #[test]

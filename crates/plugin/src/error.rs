@@ -16,7 +16,7 @@ pub enum PluginError {
     Lacks {
         /// The plugin.
         name: String,
-        /// `NetworkDriver` or `IpamDriver`.
+        /// E.g. `NetworkDriver`.
         role: &'static str,
     },
     /// Its specification says nothing that can be used.
@@ -75,14 +75,15 @@ pub enum PluginError {
         /// The value.
         value: String,
     },
-    /// It serves clusters only.
-    #[error("plugin {0} makes networks of a whole cluster, which this engine is not part of")]
-    Cluster(String),
+    /// What it offers is nothing for this engine; the text is whole.
+    #[error("{0}")]
+    Unsuitable(String),
 }
 
 impl PluginError {
     /// The plugin does not know the message: several of them are optional.
-    pub(crate) fn is_unknown_message(&self) -> bool {
+    #[must_use]
+    pub fn is_unknown_message(&self) -> bool {
         matches!(self, Self::Status { status: 404, .. })
     }
 }
@@ -91,7 +92,7 @@ impl Kind for PluginError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Missing(_) => ErrorKind::NotFound,
-            Self::Cluster(_) => ErrorKind::Forbidden,
+            Self::Unsuitable(_) => ErrorKind::Forbidden,
             _ => ErrorKind::System,
         }
     }

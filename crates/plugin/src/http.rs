@@ -5,7 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::address::Address;
+use crate::address::Address;
 
 /// What Docker says that it understands.
 const ACCEPT: &str = "application/vnd.docker.plugins.v1.2+json";
@@ -15,11 +15,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long to wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub struct Patience {
     /// For one that does not listen: it may be about to start again.
-    pub(crate) connect: Duration,
+    pub connect: Duration,
     /// For the whole answer.
-    pub(crate) answer: Duration,
+    pub answer: Duration,
 }
 
 impl Default for Patience {

@@ -1,20 +1,21 @@
 //! Where plugins are found: sockets in one directory, files that name an address in two others.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::PluginError;
+use crate::PluginError;
 
 /// Where to look.
 #[derive(Clone, Debug)]
-pub(crate) struct Directories {
+pub struct Directories {
     /// `<name>.sock` or `<name>/<name>.sock`.
-    pub(crate) sockets: PathBuf,
+    pub sockets: PathBuf,
     /// `<name>.spec` or `<name>.json`, or in a directory of that name.
-    pub(crate) specifications: Vec<PathBuf>,
+    pub specifications: Vec<PathBuf>,
 }
 
 /// How a plugin is reached.
@@ -78,6 +79,29 @@ impl Directories {
     }
 }
 
+impl Directories {
+    /// The names of all that is there, in the order of the alphabet.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        let kinds = self.specifications.iter().map(|directory| (directory, &["spec", "json"][..]));
+        for (directory, extensions) in std::iter::once((&self.sockets, &["sock"][..])).chain(kinds) {
+            let Ok(entries) = std::fs::read_dir(directory) else { continue };
+            for entry in entries.flatten() {
+                let path = entry.path();
+                let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+                let named = path.extension().is_some_and(|found| extensions.iter().any(|known| found == *known));
+                // What is in a directory of the plugin's name is found by that name.
+                match entry.file_name().into_string() {
+                    Ok(name) if !named && path.is_dir() => drop(names.insert(name)),
+                    _ if named => drop(names.insert(stem.to_owned())),
+                    _ => {}
+                }
+            }
+        }
+        names
+    }
+}
+
 fn places(directory: &Path, name: &str, extension: &str) -> [PathBuf; 2] {
     let file = format!("{name}.{extension}");
     [directory.join(&file), directory.join(name).join(file)]
@@ -132,6 +156,7 @@ mod tests {
         for name in ["tls", "bad"] {
             assert!(matches!(found(name), Err(PluginError::BadSpecification { .. })), "{name}");
         }
+        assert!(here.names().iter().eq(["bad", "deep", "file", "first", "second", "third", "tls"]));
         for name in ["file", "none", "../run/first", ""] {
             assert!(matches!(found(name), Err(PluginError::Missing(_))), "{name}");
         }
