@@ -18,6 +18,7 @@ use crate::model::{
     ContainerDetails, ContainerSpec, ContainerSummary, EndpointRequest, EndpointSettings, PortKey, ProcessList,
 };
 use crate::processes;
+use crate::stale_binds;
 
 type Networks = BTreeMap<String, EndpointSettings>;
 type Ports = BTreeMap<PortKey, Vec<(String, u16)>>;
@@ -162,6 +163,7 @@ impl Engine {
         Ok(ContainerDetails {
             networks: self.networks_of(&spec, &status),
             ports: ports_of(&spec, &status),
+            stale_binds: status.state.pid().map_or_else(Vec::new, |pid| stale_binds::find(pid, &spec.mounts)),
             exec_ids: if status.state.is_running() { self.execs.open_in(&spec.id) } else { Vec::new() },
             resolv_conf_path: self.paths.resolv_conf(owner),
             hostname_path: self.paths.hostname(owner),

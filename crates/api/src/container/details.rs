@@ -61,6 +61,9 @@ wire! {
         #[serde(rename = "RW")]
         pub rw: bool,
         pub propagation: String,
+        /// Not Docker's: the source is another file by now than what the container sees.
+        #[serde(skip_serializing_if = "is_default")]
+        pub stale: bool,
     }
 
     /// `NetworkSettings`. The members from `EndpointID` on repeat the endpoint on the default bridge.
@@ -124,6 +127,12 @@ wire! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub size_root_fs: Option<i64>,
         pub mounts: Vec<MountPoint>,
+        /// Before API 1.20: where each volume is, by its place in the container.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub volumes: Option<BTreeMap<String, String>>,
+        /// The same: whether it may be written to.
+        #[serde(rename = "VolumesRW", skip_serializing_if = "Option::is_none")]
+        pub volumes_rw: Option<BTreeMap<String, bool>>,
         pub config: Config,
         pub network_settings: NetworkSettings,
     }

@@ -124,6 +124,7 @@ pub static CONTAINER: &[Flag] = &[
     Flag::value("sysctl", "map", "Sysctl options").default("map[]").check(check::sysctl),
     Flag::value("tmpfs", "list", "Mount a tmpfs directory"),
     Flag::switch("tty", "Allocate a pseudo-TTY").short('t'),
+    Flag::value("tz", "zone", "Time zone of the container: local (the host's), or a name as Europe/Berlin"),
     Flag::value("ulimit", "ulimit", "Ulimit options").default("[]").check(ulimit::check),
     Flag::value("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])").short('u'),
     Flag::value("userns", "string", "User namespace to use"),

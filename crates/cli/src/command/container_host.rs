@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::container_body::{as_map, strings};
 use crate::flags::Matches;
 use crate::options::network::Attachment;
-use crate::options::{check, device, gpus, keyvalue, mount, security, size, ulimit};
+use crate::options::{check, device, gpus, keyvalue, mount, security, size, timezone, ulimit};
 
 /// Reads the flags, except for binds and ports.
 ///
@@ -21,7 +21,9 @@ pub fn host(m: &Matches, cwd: &Path, networks: &[Attachment]) -> Result<Map<Stri
     let each = |name: &str, read: &dyn Fn(&str) -> Result<Value, String>| {
         m.list(name).into_iter().map(read).collect::<Result<Vec<_>, _>>()
     };
-    host.insert("Mounts".to_owned(), nullable(each("mount", &|text| mount::parse(text, cwd))?));
+    let mut mounts = each("mount", &|text| mount::parse(text, cwd))?;
+    mounts.extend(m.maybe("tz").map(timezone::mount).transpose()?);
+    host.insert("Mounts".to_owned(), nullable(mounts));
     host.insert("Ulimits".to_owned(), Value::Array(each("ulimit", &ulimit::parse)?));
     let paths = m.list("device").into_iter().filter(|text| !gpus::is_cdi(text));
     let devices = paths.map(device::device).collect::<Result<Vec<_>, _>>()?;

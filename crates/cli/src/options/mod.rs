@@ -11,5 +11,6 @@ pub mod port;
 pub mod security;
 pub mod size;
 pub mod time;
+pub mod timezone;
 pub mod ulimit;
 pub mod volume;

@@ -294,12 +294,19 @@ impl State<'_> {
     }
 }
 
+fn volumes(container: &Value) -> Value {
+    let mounts = container.at("Mounts").items().iter();
+    Value::Map(mounts.map(|mount| (mount.at("Destination").as_str().to_owned(), mount.at("Source").clone())).collect())
+}
+
 fn field(value: &Value, name: &str) -> Result<Value, String> {
     match value {
         Value::Map(map) => match map.get(name) {
             Some(value) => Ok(value.clone()),
             // Maps give their zero value; structs know their fields.
             None if OPTIONAL.contains(&name) => Ok(Value::Nil),
+            // As inspect had it before there were mounts: source by destination.
+            None if name == "Volumes" && map.contains_key("Mounts") => Ok(volumes(value)),
             // Mounts have these texts where they mean something.
             None if map.contains_key("Destination") && matches!(name, "Name" | "Driver") => {
                 Ok(Value::Text(String::new()))

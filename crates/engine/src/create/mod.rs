@@ -69,7 +69,8 @@ impl Engine {
             let (store, id) = (self.store.clone(), id.clone());
             move || store.remove_layer(&id).map_err(Error::from)
         });
-        let mut mounts = self.make_volumes(&id, mounts, &planned.host.volume_driver, &mut undo)?;
+        let mut warnings = planned.warnings;
+        let mut mounts = self.make_volumes(&id, mounts, &planned.host.volume_driver, &mut undo, &mut warnings)?;
         self.pin_images(&id, &mut mounts)?;
         let spec = Arc::new(ContainerSpec {
             id: id.clone(),
@@ -90,7 +91,7 @@ impl Engine {
         let container = self.adopt(spec, status, None);
         undo.disarm();
         self.container_event(&container, "create", &[]);
-        Ok(Created { id, warnings: planned.warnings })
+        Ok(Created { id, warnings })
     }
 
     /// Whoever shares another container's network has its host name as well, since the name's files and addresses are
@@ -178,6 +179,7 @@ impl Engine {
         plans: Vec<MountPlan>,
         driver: &str,
         undo: &mut Undo,
+        warnings: &mut Vec<String>,
     ) -> Result<Vec<MountPoint>, Error> {
         let mut points = Vec::with_capacity(plans.len());
         for plan in plans {
@@ -199,7 +201,13 @@ impl Engine {
                 }
                 point.source = volume.mountpoint.display().to_string();
             } else if plan.create_source {
-                create_bind_source(&point.source)?;
+                let made = create_bind_source(&point.source)?;
+                if made && crate::start::image_has_file(&self.store.rootfs(id)?, &point.destination) {
+                    warnings.push(format!(
+                        "{} was not on the host and was made as a directory, but {} is a file in the image",
+                        point.source, point.destination
+                    ));
+                }
             }
             points.push(point);
         }
@@ -251,11 +259,17 @@ impl Engine {
     }
 }
 
-/// Docker makes a missing bind source a directory; like Docker, that directory stays when create fails later.
-fn create_bind_source(source: &str) -> Result<(), Error> {
+/// Docker makes a missing bind source a directory; like Docker, that directory stays when create fails later. Returns
+/// whether it was missing.
+fn create_bind_source(source: &str) -> Result<bool, Error> {
+    match std::fs::metadata(source) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        // What else is wrong is told by the mount.
+        _ => return Ok(false),
+    }
     match std::fs::create_dir_all(source) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        result => result.map_err(Error::file("create bind source", source)),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        result => result.map(|()| true).map_err(Error::file("create bind source", source)),
     }
 }
 

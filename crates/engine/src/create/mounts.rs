@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::plan::normalise;
 use crate::error::{Error, Invalid};
+use crate::id_mapping::Idmap;
 use crate::model::{BindMount, ContainerConfig, HostConfig, MountPoint, MountRequest, MountRequestKind};
 
 /// A mount point and what must happen before it exists.
@@ -89,6 +90,8 @@ fn plan_bind(bind: &BindMount) -> Result<MountPlan, Error> {
             "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" if is_bind => {
                 word.clone_into(&mut point.propagation);
             }
+            // The map itself is made by `start`, which knows the users.
+            _ if is_bind && Idmap::parse(word)?.is_some() => point.options.push(word.to_owned()),
             _ => return Err(Invalid::MountMode(bind.mode.clone()).into()),
         }
     }

@@ -31,6 +31,16 @@ pub enum Invalid {
     /// Words behind a mount's second colon that mean nothing.
     #[error("invalid mode: {0}")]
     MountMode(String),
+    /// A bind wants mounts to travel, which the place of its source does not give.
+    #[error("path {path} is mounted on {place} but it is not a {kinds} mount")]
+    NotShared {
+        /// The bind's source.
+        path: String,
+        /// Where what it is on is mounted.
+        place: String,
+        /// What would do.
+        kinds: &'static str,
+    },
     /// Memory below the least a container can start with.
     #[error("Minimum memory limit allowed is 6MB")]
     MemoryTooSmall,

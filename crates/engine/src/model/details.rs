@@ -11,6 +11,7 @@ use super::health::Health;
 use super::process::{ExecConfig, PortKey};
 use super::spec::{ContainerSpec, EndpointRequest};
 use super::state::ContainerState;
+use crate::id_mapping::Idmap;
 
 /// One mount point of a container (Docker's `MountPoint`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,13 @@ pub struct MountPoint {
     /// What an image mount shows.
     #[serde(default)]
     pub image: Option<MountedImage>,
+}
+
+impl MountPoint {
+    /// How the ids of a bind are mapped; `None` when they are not.
+    pub(crate) fn idmap(&self) -> Option<Idmap> {
+        self.options.iter().find_map(|word| Idmap::parse(word).ok().flatten())
+    }
 }
 
 /// An image that is mounted.
@@ -106,6 +114,9 @@ pub struct ContainerDetails {
     pub hosts_path: PathBuf,
     /// Path of the log file; empty without one.
     pub log_path: PathBuf,
+    /// Destinations of binds whose source is another file by now than what the running container sees: something was
+    /// renamed over it, removed, or mounted there.
+    pub stale_binds: Vec<String>,
     /// Live endpoints by network name.
     pub networks: BTreeMap<String, EndpointSettings>,
     /// Published ports: host address and port by container port; exposed ones have an empty list.

@@ -13,6 +13,7 @@ mod namespaces;
 mod observe;
 mod oci;
 mod process;
+mod propagation;
 mod remap;
 mod resources;
 mod rootfs_file;
@@ -44,6 +45,7 @@ pub(crate) use files::{HostResolvConf, ndots_set, own_names, refresh_resolv_conf
 pub(crate) use mounts::release_shared_memory;
 pub(crate) use remap::check as check_user_namespace;
 pub(crate) use resources::change as change_limits;
+pub(crate) use rootfs_file::is_file as image_has_file;
 pub(crate) use security::{Filters, check as check_security};
 pub(crate) use users::ids as user_ids;
 
@@ -81,6 +83,7 @@ pub(crate) fn start(
     let log = crate::log::plan(engine, spec, &container.name())?;
     let mut undo = Undo::default();
     let rootfs = engine.store.rootfs(&spec.id)?;
+    propagation::check(&spec.mounts)?;
     let observed = observe::observe(engine, spec, &rootfs)?;
     let connection = connect::connect(engine, container, &observed, &mut undo)?;
     engine.open_links(&connection.endpoints, &linked)?;

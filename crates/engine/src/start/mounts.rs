@@ -41,7 +41,7 @@ pub(super) fn plan(spec: &ContainerSpec, observed: &Observed, sources: &Sources<
         let image = sources.images.iter().find(|image| image.destination == point.destination);
         image.map(|image| image.place.display().to_string())
     };
-    mounts.extend(points.into_iter().map(|point| from_point(point, staged(point))));
+    mounts.extend(points.into_iter().map(|point| mapped(point, observed, from_point(point, staged(point)))));
     if observed.remap.is_some() {
         remap::map_owners(spec, &mut mounts);
     }
@@ -119,6 +119,16 @@ fn from_point(point: &MountPoint, staged: Option<String>) -> Mount {
             Mount { subpath: point.subpath.clone(), ..bind(Path::new(&source), &point.destination, &options) }
         }
     }
+}
+
+/// With the ids that the point asks for.
+fn mapped(point: &MountPoint, observed: &Observed, mount: Mount) -> Mount {
+    let Some((idmap, owner)) = point.idmap().zip(observed.source_owners.get(&point.destination)) else { return mount };
+    let user = (observed.user.uid, observed.user.gid);
+    let host = observed.remap.map(|remap| [(remap.uid, remap.size), (remap.gid, remap.size)]);
+    let [uid_mappings, gid_mappings] = idmap.maps(*owner, user, host);
+    let options = mount.options.into_iter().chain(["idmap".to_owned()]).collect();
+    Mount { options, uid_mappings, gid_mappings, ..mount }
 }
 
 /// Whether what is mounted below a read-only bind becomes read-only too: Docker's default since API 1.44, where the

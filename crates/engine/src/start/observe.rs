@@ -1,5 +1,8 @@
 //! What a start must know of the world before it decides.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+
 use runtime::cgroup;
 use runtime::spec::{Device, DeviceRule};
 
@@ -9,7 +12,7 @@ use super::{devices, rootfs_file, security};
 use crate::cdi;
 use crate::engine::Engine;
 use crate::error::{Error, Invalid, StateConflict};
-use crate::model::{ContainerSpec, NamespaceMode, Resources, ThrottleDevice};
+use crate::model::{ContainerSpec, MountPoint, NamespaceMode, Resources, ThrottleDevice};
 
 /// A device that a limit names: path, major and minor number.
 pub(super) type BlockDevice = (String, i64, i64);
@@ -41,6 +44,8 @@ pub(super) struct Observed {
     pub cdi: Vec<cdi::Edits>,
     /// Host ids for a user namespace.
     pub remap: Option<crate::config::Remap>,
+    /// User and group that own the sources of binds whose ids are mapped, by destination.
+    pub source_owners: BTreeMap<String, (u32, u32)>,
     /// The host's name servers, for whom it may concern.
     pub resolv_conf: HostResolvConf,
 }
@@ -68,8 +73,19 @@ pub(super) fn observe(engine: &Engine, spec: &ContainerSpec, rootfs: &store::Roo
         block_devices: block_devices(&spec.host.resources)?,
         cdi: cdi::resolve(&spec.host.resources.device_requests, &engine.config.cdi_spec_dirs)?,
         remap,
+        source_owners: source_owners(spec),
         resolv_conf: HostResolvConf::default(),
     })
+}
+
+/// What is not there is told by the mount.
+fn source_owners(spec: &ContainerSpec) -> BTreeMap<String, (u32, u32)> {
+    let mapped = spec.mounts.iter().filter(|point| point.idmap().is_some());
+    let owner = |point: &MountPoint| {
+        let stat = std::fs::metadata(&point.source).ok()?;
+        Some((point.destination.clone(), (stat.uid(), stat.gid())))
+    };
+    mapped.filter_map(owner).collect()
 }
 
 fn joined(engine: &Engine, mode: &NamespaceMode, ipc: bool) -> Result<Option<i32>, Error> {

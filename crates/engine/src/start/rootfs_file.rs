@@ -24,6 +24,22 @@ pub(super) fn read(rootfs: &store::Rootfs, path: &str) -> String {
     String::new()
 }
 
+/// Whether the container has something else than a directory at a path (absolute).
+pub(crate) fn is_file(rootfs: &store::Rootfs, path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    for layer in layers(rootfs) {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let root = open(&layer, flags | OFlags::DIRECTORY, Mode::empty());
+        let found = root.and_then(|root| openat2(&root, path, flags, Mode::empty(), resolve));
+        if let Ok(stat) = found.and_then(fstat) {
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            return kind != FileType::Directory && !(kind == FileType::CharacterDevice && stat.st_rdev == 0);
+        }
+    }
+    false
+}
+
 enum Found {
     Text(String),
     /// A character device 0:0: deleted in this layer.

@@ -37,7 +37,9 @@ pub(super) fn bind(raw: &str) -> Result<BindMount, Failure> {
 fn is_mode(mode: &str) -> bool {
     let kinds = [READ_WRITE, LABEL, PROPAGATION, COPY, CONSISTENCY];
     let count = |kind: &[&str]| mode.split(',').filter(|word| kind.contains(word)).count();
-    let counts = kinds.map(count);
+    // Whether the map is one is seen where it is read.
+    let maps = mode.split(',').filter(|word| *word == "idmap" || word.starts_with("idmap=")).count();
+    let counts: Vec<usize> = kinds.map(count).into_iter().chain([maps]).collect();
     mode.is_empty()
         || (counts.iter().all(|count| *count <= 1) && counts.iter().sum::<usize>() == mode.split(',').count())
 }

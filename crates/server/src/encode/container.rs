@@ -48,7 +48,9 @@ pub fn details(container: &ContainerDetails, version: ApiVersion) -> Inspect {
         graph_driver: DriverData { data: or_null(graph), name: spec.driver.clone() },
         size_rw: size(|(own, _)| own),
         size_root_fs: size(|(_, all)| all),
-        mounts: mount_points(spec),
+        mounts: mount_points(spec, &container.stale_binds),
+        volumes: (version < ApiVersion(20)).then(|| volumes(spec, |point| point.source.clone())),
+        volumes_rw: (version < ApiVersion(20)).then(|| volumes(spec, |point| point.rw)),
         config: api::container::Config { mac_address: wanted_mac(spec), ..config::config(&spec.config) },
         network_settings: network_settings(container, version),
     }
@@ -115,7 +117,7 @@ fn app_armor_profile(host: &model::HostConfig) -> String {
 }
 
 /// What `--tmpfs` mounts stays in `HostConfig.Tmpfs` and is no mount point to Docker.
-pub(super) fn mount_points(spec: &ContainerSpec) -> Vec<MountPoint> {
+pub(super) fn mount_points(spec: &ContainerSpec, stale: &[String]) -> Vec<MountPoint> {
     let shown = |point: &&model::MountPoint| point.kind != "tmpfs" || !spec.host.tmpfs.contains_key(&point.destination);
     let encode = |point: &model::MountPoint| MountPoint {
         kind: point.kind.clone(),
@@ -126,8 +128,15 @@ pub(super) fn mount_points(spec: &ContainerSpec) -> Vec<MountPoint> {
         mode: point.mode.clone(),
         rw: point.rw,
         propagation: point.propagation.clone(),
+        stale: stale.contains(&point.destination),
     };
     spec.mounts.iter().filter(shown).map(encode).collect()
+}
+
+/// One member of every volume and bind, by destination: how clients saw them before there were mount points.
+fn volumes<T>(spec: &ContainerSpec, member: impl Fn(&model::MountPoint) -> T) -> BTreeMap<String, T> {
+    let points = spec.mounts.iter().filter(|point| matches!(point.kind.as_str(), "bind" | "volume"));
+    points.map(|point| (point.destination.clone(), member(point))).collect()
 }
 
 fn network_settings(container: &ContainerDetails, version: ApiVersion) -> NetworkSettings {

@@ -34,7 +34,7 @@ pub fn summary(summary: &ContainerSummary, version: ApiVersion, now: Timestamp) 
             annotations: if version < ApiVersion(46) { Default::default() } else { spec.host.annotations.clone() },
         },
         network_settings: NetworkSummary { networks: networks.collect() },
-        mounts: container::mount_points(spec),
+        mounts: container::mount_points(spec, &[]),
     }
 }
 
