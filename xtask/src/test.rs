@@ -92,10 +92,10 @@ fn collect(output: impl std::io::BufRead, results: &mut Results) -> Result<()> {
             ["Running", path, ..] => (*path).clone_into(&mut suite),
             ["Doc-tests", name] => suite = format!("doc {name}"),
             ["test", name, "...", rest @ ..] => {
-                // Another test's word on stderr may stand between.
+                // Another test's word on stderr may stand between, or right behind.
                 let outcome = match rest {
                     ["ignored" | "ignored,", ..] => Outcome::Skipped,
-                    rest if rest.contains(&"ok") => Outcome::Passed,
+                    rest if rest.iter().any(|word| matches!(*word, "ok" | "okSKIP")) => Outcome::Passed,
                     _ => Outcome::Failed,
                 };
                 results.entry(suite.clone()).or_default().insert((*name).to_owned(), outcome);

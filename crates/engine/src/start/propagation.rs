@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+
 use crate::error::{Error, Invalid};
 use crate::model::MountPoint;
 
@@ -17,11 +19,11 @@ pub(super) fn check(points: &[MountPoint]) -> Result<(), Error> {
     let path = Path::new("/proc/self/mountinfo");
     let mounts = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
     for point in points.iter().filter(asking) {
-        // A link leads elsewhere; what is not there is told by the mount.
-        let Ok(source) = std::fs::canonicalize(&point.source) else { continue };
-        let Some((place, shared, slave)) = mount_of(&mounts, &source) else { continue };
+        // What is not there is told by the mount.
+        let Ok(source) = statx(CWD, &point.source, AtFlags::empty(), StatxFlags::MNT_ID) else { continue };
+        let Some((place, shared, slave)) = mount_of(&mounts, source.stx_mnt_id) else { continue };
         let slave_is_enough = point.propagation.ends_with("slave");
-        if !shared && !(slave && slave_is_enough) {
+        if !(shared || (slave && slave_is_enough)) {
             let kinds = if slave_is_enough { "shared or slave" } else { "shared" };
             return Err(Invalid::NotShared { path: point.source.clone(), place, kinds }.into());
         }
@@ -29,20 +31,13 @@ pub(super) fn check(points: &[MountPoint]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The mount that a path is on: where it is mounted, and whether it is shared, or another one's slave (proc(5)).
-fn mount_of(mounts: &str, path: &Path) -> Option<(String, bool, bool)> {
-    let mut best: Option<(String, bool, bool)> = None;
-    for line in mounts.lines() {
-        let mut words = line.split(' ').skip(4);
-        let place = words.next().map(unescaped)?;
-        let longer = best.as_ref().is_none_or(|(known, ..)| place.len() >= known.len());
-        if longer && path.starts_with(&place) {
-            let fields: Vec<&str> = words.skip(1).take_while(|word| *word != "-").collect();
-            let has = |name: &str| fields.iter().any(|field| field.starts_with(name));
-            best = Some((place, has("shared:"), has("master:")));
-        }
-    }
-    best
+/// A mount by its number: where it is, and whether it is shared, or another one's slave (proc(5)).
+fn mount_of(mounts: &str, id: u64) -> Option<(String, bool, bool)> {
+    let mut lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let line = lines.find(|words| words[0].parse() == Ok(id))?;
+    let fields = line.iter().skip(6).take_while(|word| **word != "-");
+    let has = |name: &str| fields.clone().any(|field| field.starts_with(name));
+    Some((unescaped(line.get(4)?), has("shared:"), has("master:")))
 }
 
 /// Blanks and the like are written as three octal digits.
@@ -57,13 +52,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_and_longest_mount_counts() {
+    fn a_mount_says_who_shares_it() {
         let mounts = "21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
-                      30 21 0:5 / /a\\040b rw - tmpfs tmpfs rw\n\
-                      31 21 0:6 / /a\\040b rw master:3 - tmpfs tmpfs rw\n";
-        let of = |path: &str| mount_of(mounts, Path::new(path));
-        assert_eq!(of("/x/y"), Some(("/".to_owned(), true, false)));
-        assert_eq!(of("/a b/c"), Some(("/a b".to_owned(), false, true)));
-        assert_eq!(of("/a bc"), Some(("/".to_owned(), true, false)));
+                      31 21 0:6 / /a\\040b rw master:3 - tmpfs tmpfs rw\n32 21 0:7 / /c rw - tmpfs shared: rw\n";
+        assert_eq!(mount_of(mounts, 21), Some(("/".to_owned(), true, false)));
+        assert_eq!(mount_of(mounts, 31), Some(("/a b".to_owned(), false, true)));
+        assert_eq!(mount_of(mounts, 32), Some(("/c".to_owned(), false, false)));
+        assert_eq!(mount_of(mounts, 2), None);
     }
 }
