@@ -9,6 +9,7 @@
 //! | `fuzz [SECONDS]`                         | feeds the parsers with what nobody would write             |
 //! | `bench [--against SOCKET] [--runs N]`    | measures an optimised build, beside another engine         |
 //! | `soak [N]`                               | repeats the crash tests                                    |
+//! | `soak disk-crash [N]`                    | kills the daemon while containers, images and volumes change |
 //! | `soak network-crash [N]`                 | kills the daemon while networks change                     |
 //! | `soak network-cycles [N]`                | makes and removes N networks; nothing of them may stay     |
 //! | `soak networks [N M CLIENTS]`            | makes and removes N networks of M containers at once       |
@@ -26,7 +27,7 @@ mod fuzz;
 mod load;
 mod networks;
 mod soak;
-mod soak_network;
+mod soak_crash;
 mod suite;
 mod test;
 
@@ -35,7 +36,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "usage: cargo xtask check | test [filter] | features | fixtures | fuzz [SECONDS] | \
-                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | soak load [N N N] | soak network-crash [N] | soak network-cycles [N] | soak networks [N M CLIENTS] | diff [SCRIPT] | \
+                     bench [--against SOCKET|dockerd] [--runs N] [--many N] [--only NAME,NAME] | soak [N] | soak load [N N N] | soak disk-crash [N] | soak network-crash [N] | soak network-cycles [N] | soak networks [N M CLIENTS] | diff [SCRIPT] | \
                      suite docker-py|bollard [--only ENGINE] [TEXT]";
 
 fn main() -> ExitCode {

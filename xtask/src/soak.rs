@@ -7,8 +7,9 @@ use crate::cargo::{Profile, build, cargo, run as run_command};
 /// Runs the tests that kill the daemon N times (10 by default); stops at the first failure.
 pub fn run(arguments: &[String]) -> Result<()> {
     match arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        Some(("network-crash", rest)) => return crate::soak_network::crash(rest),
-        Some(("networks", rest)) => return crate::soak_network::networks(rest),
+        Some(("disk-crash", rest)) => return crate::soak_crash::disk(rest),
+        Some(("network-crash", rest)) => return crate::soak_crash::crash(rest),
+        Some(("networks", rest)) => return crate::soak_crash::networks(rest),
         Some(("network-cycles", rest)) => return crate::networks::run(rest),
         Some(("load", rest)) => return crate::load::run(rest),
         _ => {}

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::daemon::Daemon;
 use crate::http::Connection;
 use crate::net_state::{NetState, quiet_port};
+use crate::random::Random;
 
 const CONTAINERS: u64 = 5;
 const NETWORKS: u64 = 3;
@@ -20,13 +21,13 @@ const CLIENTS: u64 = 3;
 pub fn run(daemon: &Daemon, rounds: u32, seed: u64) {
     let ports: Vec<u16> = (0..3).map(|number| quiet_port(number * 7)).collect();
     prepare(daemon, &ports);
-    let mut random = Random(seed | 1);
+    let mut random = Random::new(seed);
     for round in 1..=rounds {
         let stop = AtomicBool::new(false);
         let delay = Duration::from_millis(5 + random.below(250));
         std::thread::scope(|scope| {
             for _ in 0..CLIENTS {
-                let (stop, mut random) = (&stop, Random(random.next() | 1));
+                let (stop, mut random) = (&stop, Random::new(random.next()));
                 let socket = daemon.socket();
                 scope.spawn(move || {
                     let mut api = Connection::new(&socket);
@@ -77,20 +78,4 @@ fn step(api: &mut Connection, random: &mut Random) -> std::io::Result<()> {
         _ => ("DELETE", format!("/networks/{passing}"), None),
     };
     api.request(method, &path, body.as_ref()).map(|_| ())
-}
-
-/// Numbers that look random and come again with the same seed (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        (self.next() >> 11) % bound
-    }
 }

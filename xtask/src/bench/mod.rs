@@ -23,6 +23,8 @@
 //! | `loopback_part`, `dnat_part`                      | the same as a part of `direct_per_s`                        |
 //! | `connect_ms`, `disconnect_ms`, `plug_total_ms`    | a running container and another network, medians            |
 //! | `start_100_ports_ms`                              | start of a container that publishes 100 ports, median       |
+//! | `start_ms`, `start_named_volume_ms`, `named_volume_adds_ms` | create + start of a container without network, without and with a new named volume, medians |
+//! | `copy_up_10k_ms`, `cp_a_10k_ms`, `copy_up_part_of_cp` | 10,000 files of an image into a new volume, and the same by `cp -a` |
 //! | `images_peak_mb`                                  | the most memory resident at a time meanwhile (`VmHWM`)      |
 //!
 //! Memory is the sum of `Pss` (proc(5), smaps_rollup) over the engine's processes, in MB of 1024 kB.
@@ -32,6 +34,7 @@ mod images;
 mod memory;
 mod names;
 mod network;
+mod volumes;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -92,7 +95,7 @@ fn foreign(plan: &Plan, socket: &Path) -> Result<Figures> {
 fn measure(plan: &Plan, client: Client, socket: &Path, processes: memory::Processes) -> Figures {
     let subject = Subject { client, socket: socket.to_owned(), processes, runs: plan.runs, many: plan.many };
     let mut figures = Figures::default();
-    let steps: [(&str, work::Step); 9] = [
+    let steps: [(&str, work::Step); 10] = [
         ("life_bridge", work::life_bridge),
         ("life_none", work::life_none),
         ("cli_run", work::cli_run),
@@ -102,6 +105,7 @@ fn measure(plan: &Plan, client: Client, socket: &Path, processes: memory::Proces
         ("images", images::images),
         ("names", names::names),
         ("network", network::network),
+        ("volumes", volumes::volumes),
     ];
     for (name, step) in steps {
         if plan.only.is_empty() || plan.only.iter().any(|wanted| wanted == name) {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::fs::{FlockOperation, flock};
@@ -11,6 +12,8 @@ use super::options::Options;
 
 /// Marks a root as ours.
 const LOCK: &str = "gantry.lock";
+/// How long the children of a killed daemon are waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Holds the roots for this process. The kernel lets go when the process ends, however it ends.
 pub(super) struct Held {
@@ -77,13 +80,29 @@ pub(super) fn hold_data_root(root: &Path) -> anyhow::Result<File> {
     lock(root)
 }
 
+/// Locks a root and writes into the lock whose it is.
 fn lock(root: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(root).with_context(|| format!("create {}", root.display()))?;
     let path = root.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.with_context(|| format!("open {}", path.display()))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        bail!("{} is in use by another daemon", root.display());
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+    let mut file = file.with_context(|| format!("open {}", path.display()))?;
+    let deadline = Instant::now() + PATIENCE;
+    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        match holder(&path) {
+            // What a killed daemon was just about to execute has its descriptors for a moment more.
+            Some(pid) if !Path::new("/proc").join(pid.to_string()).exists() && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Some(pid) => bail!("{} is in use by another daemon, the process {pid}", root.display()),
+            None => bail!("{} is in use by another daemon", root.display()),
+        }
     }
+    let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.with_context(|| format!("write {}", path.display()))?;
     Ok(file)
+}
+
+/// Who has written itself into a lock.
+fn holder(path: &Path) -> Option<u32> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }

@@ -1,10 +1,10 @@
-//! `cargo xtask soak network-crash [N]` and `soak networks [NETWORKS CONTAINERS CLIENTS]`, on an optimised build.
+//! `cargo xtask soak disk-crash [N]`, `soak network-crash [N]` and `soak networks [NETWORKS CONTAINERS CLIENTS]`, on an optimised build.
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use privileged_tests::net_load::{NetLoad, config};
-use privileged_tests::{Daemon, Engine, Options, net_crash};
+use privileged_tests::{Daemon, Engine, Options, disk_crash, net_crash};
 
 use crate::cargo::{Profile, build};
 
@@ -15,6 +15,16 @@ pub fn crash(arguments: &[String]) -> Result<()> {
     let options = Options { engine: Some(Engine::Gantry), binary: Some(program()?), ..Options::default() };
     println!("{rounds} rounds, seed {seed}");
     net_crash::run(&Daemon::start(options), u32::try_from(rounds)?, seed as u64);
+    Ok(())
+}
+
+/// Kills the daemon while containers, images and volumes come and go, 500 times or as often as told.
+pub fn disk(arguments: &[String]) -> Result<()> {
+    let rounds = number(arguments, 0, 500)?;
+    let seed = number(arguments, 1, std::process::id() as usize)?;
+    let options = Options { engine: Some(Engine::Gantry), binary: Some(program()?), ..Options::default() };
+    println!("{rounds} rounds, seed {seed}");
+    disk_crash::run(&Daemon::start(options), u32::try_from(rounds)?, seed as u64);
     Ok(())
 }
 
