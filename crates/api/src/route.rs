@@ -81,6 +81,18 @@ pub enum Operation {
     ImageDiff,
     /// Beyond Docker: a client's manifest list goes to its registry.
     ManifestPush,
+    /// Beyond Docker: a volume as an archive.
+    VolumeBackup,
+    /// Beyond Docker: a volume from an archive or from another volume.
+    VolumeRestore,
+    /// Beyond Docker: a volume with the files of another one.
+    VolumeClone,
+    /// Beyond Docker: the same, of one moment.
+    VolumeSnapshot,
+    /// Beyond Docker: another name for a volume.
+    VolumeRename,
+    /// Beyond Docker: what volumes take on the disk.
+    VolumeSizes,
     Auth,
     VolumeList,
     VolumeCreate,
@@ -207,6 +219,12 @@ pub const ROUTES: &[Route] = &[
     row(Post,   "/gantry/layers/present",        O::LayersPresent),
     row(Get,    "/gantry/images/diff",           O::ImageDiff),
     row(Post,   "/gantry/manifests/push",        O::ManifestPush),
+    row(Get,    "/gantry/volumes/size",          O::VolumeSizes),
+    row(Get,    "/gantry/volumes/{name}/backup", O::VolumeBackup),
+    row(Post,   "/gantry/volumes/{name}/restore", O::VolumeRestore),
+    row(Post,   "/gantry/volumes/{name}/clone",  O::VolumeClone),
+    row(Post,   "/gantry/volumes/{name}/snapshot", O::VolumeSnapshot),
+    row(Post,   "/gantry/volumes/{name}/rename", O::VolumeRename),
 
     row(Get,    "/volumes",                      O::VolumeList),
     row(Post,   "/volumes/create",               O::VolumeCreate),

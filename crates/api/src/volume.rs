@@ -45,4 +45,28 @@ wire! {
         #[serde(skip_serializing_if = "Option::is_none")]
         pub cluster_volume_spec: Option<crate::Empty>,
     }
+
+    /// Answer of `POST /gantry/volumes/{name}/restore`, `clone` and `snapshot`.
+    pub struct Filled {
+        pub volume: Volume,
+        /// What is not as it was where the files come from.
+        pub warnings: Vec<String>,
+    }
+
+    /// A volume in the answer of `GET /gantry/volumes/size`.
+    pub struct Size {
+        pub name: String,
+        pub driver: String,
+        /// Files, directories and everything else that has a name in it.
+        pub files: u64,
+        /// Bytes as its files say.
+        pub apparent: u64,
+        /// Bytes of the disk's blocks.
+        pub allocated: u64,
+    }
+
+    /// Answer of `GET /gantry/volumes/size?name=NAME&name=NAME`.
+    pub struct Sizes {
+        pub volumes: Vec<Size>,
+    }
 }

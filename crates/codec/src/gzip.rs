@@ -1,101 +1,47 @@
 //! Making gzip.
 
 use std::io::{self, Write};
-use std::thread::available_parallelism;
 
 use crate::member::{CONTENT, compressor, deflate};
-use crate::ordered::Ordered;
+use crate::pieces::{Piece, Pieces, threads};
 
 /// Between speed and size: twice the speed of what gzip(1) has as its default, for a thirtieth more bytes.
 const LEVEL: i32 = 2;
-/// More of them would take memory rather than time.
-const MOST_THREADS: usize = 8;
-
-/// A member on its way through a thread; its buffers are used again.
-#[derive(Default)]
-struct Piece {
-    content: Vec<u8>,
-    member: Vec<u8>,
-}
 
 /// Compresses what is written to it. The result depends on the content alone, not on how it was written or on the
 /// machine.
-pub struct GzipWriter<W> {
-    writer: W,
-    content: Vec<u8>,
-    members: Ordered<Piece, Piece>,
-    /// Buffers of members that were written.
-    spare: Vec<Piece>,
-    /// Nothing was written: even then there has to be a member.
-    is_empty: bool,
-}
+pub struct GzipWriter<W>(Pieces<W>);
 
 impl<W: Write> GzipWriter<W> {
     /// Compresses into `writer`.
     pub fn new(writer: W) -> Self {
-        let threads = available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        Self::with_threads(writer, threads)
+        Self::with_threads(writer, threads())
     }
 
     fn with_threads(writer: W, threads: usize) -> Self {
-        let members = Ordered::new(threads, || {
+        Self(Pieces::new(writer, CONTENT, threads, || {
             let mut compressor = compressor(LEVEL);
-            move |mut piece: Piece| {
-                deflate(&mut compressor, &piece.content, &mut piece.member);
-                piece
-            }
-        });
-        Self { writer, content: Vec::with_capacity(CONTENT), members, spare: Vec::new(), is_empty: true }
+            move |piece: &mut Piece| deflate(&mut compressor, &piece.content, &mut piece.compressed)
+        }))
     }
 
     /// Writes what is left.
     ///
     /// # Errors
     /// The writer's.
-    pub fn finish(mut self) -> io::Result<W> {
-        if self.is_empty || !self.content.is_empty() {
-            self.member()?;
-        }
-        while !self.members.is_empty() {
-            self.put()?;
-        }
-        Ok(self.writer)
-    }
-
-    fn member(&mut self) -> io::Result<()> {
-        let mut piece = self.spare.pop().unwrap_or_default();
-        std::mem::swap(&mut piece.content, &mut self.content);
-        self.content.clear();
-        self.content.reserve_exact(CONTENT);
-        self.members.push(piece);
-        self.is_empty = false;
-        while self.members.is_full() {
-            self.put()?;
-        }
-        Ok(())
-    }
-
-    fn put(&mut self) -> io::Result<()> {
-        let piece = self.members.pop().ok_or_else(|| io::Error::other("a thread that compresses has died"))?;
-        self.writer.write_all(&piece.member)?;
-        self.spare.push(piece);
-        Ok(())
+    pub fn finish(self) -> io::Result<W> {
+        self.0.finish()
     }
 }
 
 impl<W: Write> Write for GzipWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(CONTENT - self.content.len());
-        self.content.extend_from_slice(&bytes[..count]);
-        if self.content.len() == CONTENT {
-            self.member()?;
-        }
-        Ok(count)
+        self.0.write(bytes)
     }
 
     /// Does nothing: only a whole member can be written.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.0.flush()
     }
 }
 

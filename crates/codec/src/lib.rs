@@ -10,7 +10,10 @@ mod gzip;
 mod inflate;
 mod member;
 mod ordered;
+mod pieces;
+mod zstd_frames;
 
 pub use compression::Compression;
 pub use decode::decode;
 pub use gzip::GzipWriter;
+pub use zstd_frames::ZstdWriter;

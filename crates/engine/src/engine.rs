@@ -55,6 +55,8 @@ pub struct Engine {
     pub(crate) links: LinkTable,
     /// Who refers to which volume.
     pub(crate) volume_references: Arc<VolumeReferences>,
+    /// Held by whoever has containers frozen for the sake of a volume.
+    pub(crate) still: tokio::sync::Mutex<()>,
     pub(crate) monitors: Monitors,
 }
 
@@ -162,6 +164,7 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         resolvers: Arc::default(),
         links: LinkTable::default(),
         volume_references: Arc::default(),
+        still: tokio::sync::Mutex::default(),
         live: ArcSwap::from_pointee(config.live.clone()),
         ending: AtomicBool::new(false),
         monitors: Monitors::new(&config.monitor, config.descriptors),

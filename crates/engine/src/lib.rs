@@ -50,7 +50,11 @@ mod stats;
 mod system;
 mod undo;
 mod update;
+mod volume_archive;
+mod volume_copy;
 mod volume_references;
+mod volume_rename;
+mod volume_still;
 mod volumes;
 
 pub use ::build::solve::{
@@ -83,3 +87,4 @@ pub use query::ListContainers;
 pub use runtime::cgroup::BlkioEntry;
 pub use stats::{ContainerStats, InterfaceStats, Sample, StatsReader};
 pub use system::{CgroupFeatures, ContainerCounts, Machine, SystemInfo, VersionInfo};
+pub use volume_archive::RestoredVolume;

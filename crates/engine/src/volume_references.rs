@@ -1,10 +1,11 @@
 //! Which containers refer to which volume: the one place that says whether a volume may go.
 //!
 //! A container refers to its volumes from before they are made until after it is removed, running or not. Who removes or
-//! renames a volume closes it first; whoever wants to refer to it meanwhile waits, and finds what is there then.
+//! renames a volume closes it first; whoever wants to refer to it meanwhile waits, and finds what is there then. Who copies
+//! a volume refers to it too, and nothing but containers may begin to use it meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use types::ContainerId;
 
@@ -20,7 +21,17 @@ pub(crate) struct VolumeReferences {
 #[derive(Debug, Default)]
 struct Volume {
     containers: BTreeSet<ContainerId>,
+    /// How many read it to copy it elsewhere.
+    copies: usize,
     closed: bool,
+}
+
+/// A reference of somebody who reads a volume to copy it elsewhere.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Copying {
+    references: Arc<VolumeReferences>,
+    name: String,
 }
 
 /// A volume that nobody can begin to refer to while the value lives.
@@ -29,6 +40,8 @@ struct Volume {
 pub(crate) struct Closed<'a> {
     references: &'a VolumeReferences,
     name: String,
+    /// Who refers to it all the same.
+    pub(crate) containers: BTreeSet<ContainerId>,
 }
 
 // === impl VolumeReferences ===
@@ -36,10 +49,7 @@ pub(crate) struct Closed<'a> {
 impl VolumeReferences {
     /// Refers to a volume, which may not be there yet. Waits while it is closed.
     pub(crate) fn hold(&self, name: &str, container: &ContainerId) {
-        let mut volumes = self.lock();
-        while volumes.get(name).is_some_and(|volume| volume.closed) {
-            volumes = self.reopened.wait(volumes).unwrap_or_else(PoisonError::into_inner);
-        }
+        let mut volumes = self.open(name);
         volumes.entry(name.to_owned()).or_default().containers.insert(container.clone());
     }
 
@@ -48,28 +58,58 @@ impl VolumeReferences {
         let mut volumes = self.lock();
         if let Some(volume) = volumes.get_mut(name) {
             volume.containers.remove(container);
-            if volume.containers.is_empty() && !volume.closed {
-                volumes.remove(name);
-            }
         }
+        forget_unused(&mut volumes, name);
     }
 
-    /// Closes a volume that no container refers to. Waits while another one has it closed.
+    /// Who refers to a volume now.
+    pub(crate) fn containers_of(&self, name: &str) -> BTreeSet<ContainerId> {
+        self.lock().get(name).map(|volume| volume.containers.clone()).unwrap_or_default()
+    }
+
+    /// Refers to a volume while it is copied. Waits while it is closed.
+    pub(crate) fn copy(self: &Arc<Self>, name: &str) -> Copying {
+        let mut volumes = self.open(name);
+        volumes.entry(name.to_owned()).or_default().copies += 1;
+        Copying { references: Arc::clone(self), name: name.to_owned() }
+    }
+
+    /// Closes a volume that nobody refers to. Waits while another one has it closed.
     ///
     /// # Errors
     /// [`store::Error::VolumeInUse`].
     pub(crate) fn close(&self, name: &str) -> Result<Closed<'_>, Error> {
+        let closed = self.close_to_others(name)?;
+        if closed.containers.is_empty() {
+            return Ok(closed);
+        }
+        let users = closed.containers.iter().map(ToString::to_string).collect();
+        Err(store::Error::VolumeInUse { name: name.to_owned(), users }.into())
+    }
+
+    /// Closes a volume that is not being copied, for all that do not refer to it yet: it is for the caller to see what
+    /// those do that refer to it. Waits while another one has it closed.
+    ///
+    /// # Errors
+    /// [`store::Error::VolumeInUse`].
+    pub(crate) fn close_to_others(&self, name: &str) -> Result<Closed<'_>, Error> {
+        let mut volumes = self.open(name);
+        let volume = volumes.entry(name.to_owned()).or_default();
+        if volume.copies > 0 {
+            let users = vec!["it is being copied".to_owned()];
+            return Err(store::Error::VolumeInUse { name: name.to_owned(), users }.into());
+        }
+        volume.closed = true;
+        Ok(Closed { references: self, name: name.to_owned(), containers: volume.containers.clone() })
+    }
+
+    /// The table, when nobody has the volume closed.
+    fn open(&self, name: &str) -> MutexGuard<'_, BTreeMap<String, Volume>> {
         let mut volumes = self.lock();
         while volumes.get(name).is_some_and(|volume| volume.closed) {
             volumes = self.reopened.wait(volumes).unwrap_or_else(PoisonError::into_inner);
         }
-        let volume = volumes.entry(name.to_owned()).or_default();
-        if !volume.containers.is_empty() {
-            let users = volume.containers.iter().map(ToString::to_string).collect();
-            return Err(store::Error::VolumeInUse { name: name.to_owned(), users }.into());
-        }
-        volume.closed = true;
-        Ok(Closed { references: self, name: name.to_owned() })
+        volumes
     }
 
     /// How many containers refer to each volume that has some.
@@ -88,8 +128,31 @@ impl VolumeReferences {
 
 impl Drop for Closed<'_> {
     fn drop(&mut self) {
-        self.references.lock().remove(&self.name);
+        let mut volumes = self.references.lock();
+        if let Some(volume) = volumes.get_mut(&self.name) {
+            volume.closed = false;
+        }
+        forget_unused(&mut volumes, &self.name);
         self.references.reopened.notify_all();
+    }
+}
+
+// === impl Copying ===
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        let mut volumes = self.references.lock();
+        if let Some(volume) = volumes.get_mut(&self.name) {
+            volume.copies -= 1;
+        }
+        forget_unused(&mut volumes, &self.name);
+    }
+}
+
+fn forget_unused(volumes: &mut BTreeMap<String, Volume>, name: &str) {
+    let unused = |volume: &Volume| volume.containers.is_empty() && volume.copies == 0 && !volume.closed;
+    if volumes.get(name).is_some_and(unused) {
+        volumes.remove(name);
     }
 }
 
@@ -115,6 +178,22 @@ mod tests {
         references.release("v", &container('b'));
         drop(references.close("v").expect("free"));
         assert!(references.counts().is_empty());
+    }
+
+    #[test]
+    fn what_is_copied_stays_and_what_is_closed_keeps_its_containers() {
+        let references = Arc::new(VolumeReferences::default());
+        let copying = references.copy("v");
+        assert!(references.close("v").is_err() && references.close_to_others("v").is_err());
+        assert!(references.counts().is_empty());
+        references.hold("v", &container('a'));
+        drop(copying);
+        let closed = references.close_to_others("v").expect("nobody copies it");
+        assert_eq!(closed.containers, BTreeSet::from([container('a')]));
+        references.release("v", &container('a'));
+        references.release("v", &container('b'));
+        drop(closed);
+        assert!(references.lock().is_empty());
     }
 
     #[test]

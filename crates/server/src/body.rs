@@ -1,6 +1,6 @@
 //! Request and response bodies.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -17,6 +17,8 @@ pub enum ResponseBody {
     Full(Option<Bytes>),
     /// Pieces until the channel closes.
     Stream(mpsc::Receiver<Bytes>),
+    /// The same, which may fail: the client sees the connection break off then.
+    Checked(mpsc::Receiver<io::Result<Bytes>>),
     /// The same of an attached container. The body goes when all of it has been taken, and the relay with it.
     Attached(mpsc::Receiver<Bytes>, Option<Relay>),
     /// A container's log; reading it ends with the body.
@@ -39,14 +41,15 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(pieces) | Self::Attached(pieces, _) => {
                 pieces.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
             }
+            Self::Checked(pieces) => pieces.poll_recv(context).map(|piece| piece.map(|bytes| bytes.map(Frame::data))),
             Self::Log(log) => log.chunks.poll_recv(context).map(|chunk| match chunk? {
                 Ok(bytes) => Some(Ok(Frame::data(bytes))),
                 Err(error) => {
@@ -64,7 +67,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Stream(_) | Self::Attached(..) | Self::Log(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Checked(_) | Self::Attached(..) | Self::Log(_) => SizeHint::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers::{
     archive, attach, beyond, build, commit, containers, disk_usage, exec, fsck, host_network, images, networks,
-    plugins, prune, registry, stats, system, volumes,
+    plugins, prune, registry, stats, system, volume_verbs, volumes,
 };
 use crate::path;
 use crate::peer::Peer;
@@ -131,6 +131,12 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::Auth             => Box::pin(registry::auth(call)),
         O::ImageDiff        => Box::pin(beyond::image_diff(call)),
         O::ManifestPush     => Box::pin(beyond::manifest_push(call)),
+        O::VolumeBackup     => Box::pin(volume_verbs::backup(call)),
+        O::VolumeRestore    => Box::pin(volume_verbs::restore(call)),
+        O::VolumeClone      => Box::pin(volume_verbs::clone(call)),
+        O::VolumeSnapshot   => Box::pin(volume_verbs::snapshot(call)),
+        O::VolumeRename     => Box::pin(volume_verbs::rename(call)),
+        O::VolumeSizes      => Box::pin(volume_verbs::sizes(call)),
         O::LayersPresent    => Box::pin(beyond::layers_present(call)),
         O::VolumeList       => Box::pin(volumes::list(call)),
         O::VolumeCreate     => Box::pin(volumes::create(call)),

@@ -10,28 +10,64 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
+use crate::copy_content::copy_content;
 use crate::{Error, Result};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// Which extended attributes belong to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Xattrs {
+    /// Those that images have: without overlay's own and without access lists.
+    Portable,
+    /// With access lists, without overlay's own, which say something about layers.
+    Copied,
+    /// All of a volume's files; somebody may keep overlay's layers in it.
+    All,
+}
+
 /// Copies what is in `from` into the directory `to`, and the attributes of `from` itself.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    copy_paths(from, to, Xattrs::Copied)
+}
+
+/// The same of a volume: nothing that its files have means anything to us.
+pub(crate) fn copy_volume(from: &Path, to: &Path) -> Result<()> {
+    copy_paths(from, to, Xattrs::All)
+}
+
+fn copy_paths(from: &Path, to: &Path, kept: Xattrs) -> Result<()> {
     let open = |path: &Path| {
         rustix::fs::open(path, DIRECTORY, Mode::empty()).map_err(|source| Error::io("open", path, source))
     };
-    copy_directory(open(from)?.as_fd(), open(to)?.as_fd(), to)
+    let (from, target) = (open(from)?, open(to)?);
+    let root = target.try_clone().map_err(|source| Error::io("dup", to, source))?;
+    Copier { links: HashMap::new(), root, kept }.directory(from.as_fd(), target.as_fd(), to, &PathBuf::new())
 }
 
 /// The same for open directories; `shown` names the target in messages.
 pub(crate) fn copy_directory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, shown: &Path) -> Result<()> {
     let root = to.try_clone_to_owned().map_err(|source| Error::io("dup", shown, source))?;
-    Copier { links: HashMap::new(), root }.directory(from, to, shown, &PathBuf::new())
+    Copier { links: HashMap::new(), root, kept: Xattrs::Copied }.directory(from, to, shown, &PathBuf::new())
+}
+
+// === impl Xattrs ===
+
+impl Xattrs {
+    fn has(self, name: &[u8]) -> bool {
+        // What else the file system shows under `system.` is its own affair.
+        match name.strip_prefix(b"system.") {
+            Some(rest) => self != Self::Portable && rest.starts_with(b"posix_acl_"),
+            None => self == Self::All || !name.starts_with(b"trusted.overlay."),
+        }
+    }
 }
 
 struct Copier {
     /// Where the first name of a file with several went, relative to the root.
     links: HashMap<(u64, u64), PathBuf>,
     root: OwnedFd,
+    kept: Xattrs,
 }
 
 impl Copier {
@@ -46,7 +82,7 @@ impl Copier {
         }
         let failed = |source| Error::io("chmod", shown, source);
         let stat = rustix::fs::fstat(from).map_err(failed)?;
-        copy_xattrs(from, c"", to, c"").map_err(failed)?;
+        copy_xattrs(from, c"", to, c"", self.kept).map_err(failed)?;
         rustix::fs::fchown(to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid))).map_err(failed)?;
         rustix::fs::fchmod(to, Mode::from_raw_mode(stat.st_mode)).map_err(failed)?;
         rustix::fs::futimens(to, &times(&stat)).map_err(failed)
@@ -91,27 +127,26 @@ impl Copier {
                 rustix::fs::mknodat(to, name, kind, mode, stat.st_rdev).map_err(failed)?;
             }
         }
-        finish(from, to, name, &stat, kind).map_err(failed)
+        finish(from, to, name, &stat, self.kept).map_err(failed)
     }
 }
 
-fn finish(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, stat: &Stat, kind: FileType) -> Result<(), Errno> {
+fn finish(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, stat: &Stat, kept: Xattrs) -> Result<(), Errno> {
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::chownat(to, name, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)), flags)?;
-    if kind != FileType::Symlink {
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
         rustix::fs::chmodat(to, name, Mode::from_raw_mode(stat.st_mode), AtFlags::empty())?;
     }
-    copy_xattrs(from, name, to, name)?;
+    copy_xattrs(from, name, to, name, kept)?;
     rustix::fs::utimensat(to, name, &times(stat), flags)
 }
 
-/// `std::io::copy` uses copy_file_range, which shares blocks where the file system can.
 fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> std::io::Result<()> {
     let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut source = File::from(rustix::fs::openat(from, name, read, Mode::empty())?);
     let mut target = File::from(rustix::fs::openat(to, name, write, Mode::RUSR | Mode::WUSR)?);
-    std::io::copy(&mut source, &mut target).map(|_| ())
+    copy_content(&mut source, &mut target)
 }
 
 fn times(stat: &Stat) -> Timestamps {
@@ -122,10 +157,16 @@ fn times(stat: &Stat) -> Timestamps {
     }
 }
 
-/// Copies extended attributes, but for overlay's own. File systems without attributes are no error.
-fn copy_xattrs(from: BorrowedFd<'_>, name: &CStr, to: BorrowedFd<'_>, target: &CStr) -> Result<(), Errno> {
+/// Copies extended attributes. File systems without attributes are no error.
+fn copy_xattrs(
+    from: BorrowedFd<'_>,
+    name: &CStr,
+    to: BorrowedFd<'_>,
+    target: &CStr,
+    kept: Xattrs,
+) -> Result<(), Errno> {
     let (from, to) = (proc_path(from, name), proc_path(to, target));
-    for key in list_xattrs(&from)? {
+    for key in list_xattrs(&from, kept)? {
         let Some(value) = read_xattr(&from, &key)? else { continue };
         match rustix::fs::lsetxattr(&to, &key, &value, XattrFlags::empty()) {
             Ok(()) | Err(Errno::OPNOTSUPP) => {}
@@ -143,8 +184,8 @@ pub(crate) fn proc_path(directory: BorrowedFd<'_>, name: &CStr) -> PathBuf {
     path
 }
 
-/// Names of extended attributes, without overlay's own.
-pub(crate) fn list_xattrs(path: &Path) -> Result<Vec<CString>, Errno> {
+/// Names of extended attributes.
+pub(crate) fn list_xattrs(path: &Path, kept: Xattrs) -> Result<Vec<CString>, Errno> {
     let mut buffer = vec![0u8; 1024];
     let length = loop {
         match rustix::fs::llistxattr(path, &mut buffer[..]) {
@@ -156,7 +197,7 @@ pub(crate) fn list_xattrs(path: &Path) -> Result<Vec<CString>, Errno> {
     };
     Ok(buffer[..length]
         .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty() && !name.starts_with(b"trusted.overlay.") && !name.starts_with(b"system."))
+        .filter(|name| !name.is_empty() && kept.has(name))
         .filter_map(|name| CString::new(name).ok())
         .collect())
 }
@@ -188,11 +229,7 @@ pub(crate) fn file_xattrs(file: BorrowedFd<'_>) -> Result<Vec<(CString, Vec<u8>)
         Err(errno) => return Err(errno),
     };
     let names = buffer[..length].split(|byte| *byte == 0).filter_map(|name| CString::new(name).ok());
-    let own = |name: &CString| {
-        !name.is_empty()
-            && !name.to_bytes().starts_with(b"trusted.overlay.")
-            && !name.to_bytes().starts_with(b"system.")
-    };
+    let own = |name: &CString| !name.is_empty() && Xattrs::Portable.has(name.to_bytes());
     let mut found = Vec::new();
     // As long as attributes can be (xattr(7)).
     let mut value = vec![0u8; 64 << 10];

@@ -155,6 +155,27 @@ pub enum Error {
         /// Container ids.
         users: Vec<String>,
     },
+    /// Somebody uses it, or works with it.
+    #[error("{action} {name}: volume is in use - [{}]", .users.join(", "))]
+    VolumeBusy {
+        /// What was to be done.
+        action: &'static str,
+        /// The volume.
+        name: String,
+        /// By whom: names of containers, or what is done with it.
+        users: Vec<String>,
+    },
+    /// The name is taken.
+    #[error("create {0}: a volume of this name exists: remove it or choose another name")]
+    VolumeExists(String),
+    /// There are files in it that would have to go.
+    #[error("restore {0}: the volume is not empty: choose another one, or use --force to replace what is in it")]
+    VolumeNotEmpty(String),
+    /// Its files are on a device, which cannot be exchanged.
+    #[error(
+        "restore {0}: the driver options of the volume say where its files are, and they cannot be replaced as a whole there: restore into a volume without such options"
+    )]
+    VolumeBacked(String),
     /// Not a volume driver of this engine.
     #[error("error looking up volume plugin {0}: plugin {0:?} not found")]
     VolumeDriver(String),
@@ -289,9 +310,13 @@ impl Kind for Error {
             | Self::VolumeName(_)
             | Self::VolumeNameTooShort(_)
             | Self::VolumeOption { .. } => ErrorKind::InvalidParameter,
-            Self::RemoveConflict { .. } | Self::VolumeInUse { .. } | Self::ContainerLayerExists(_) => {
-                ErrorKind::Conflict
-            }
+            Self::RemoveConflict { .. }
+            | Self::VolumeInUse { .. }
+            | Self::VolumeBusy { .. }
+            | Self::VolumeExists(_)
+            | Self::VolumeNotEmpty(_)
+            | Self::VolumeBacked(_)
+            | Self::ContainerLayerExists(_) => ErrorKind::Conflict,
             _ => ErrorKind::System,
         }
     }

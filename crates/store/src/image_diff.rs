@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::changes::{is_opaque, is_whiteout};
-use crate::copy::{list_xattrs, read_xattr};
+use crate::copy::{Xattrs, list_xattrs, read_xattr};
 use crate::driver::Driver;
 use crate::{ChangeKind, DiffId, Error, Image, Result, Store};
 
@@ -270,7 +270,7 @@ fn target(path: &Path) -> Result<PathBuf> {
 
 fn attributes(path: &Path) -> Result<Vec<Attribute>> {
     let failed = |source| Error::io("read the attributes of", path, source);
-    let mut names = list_xattrs(path).map_err(failed)?;
+    let mut names = list_xattrs(path, Xattrs::Portable).map_err(failed)?;
     names.sort();
     let value = |name: std::ffi::CString| Ok((name.to_bytes().to_vec(), read_xattr(path, &name).map_err(failed)?));
     names.into_iter().map(value).collect()

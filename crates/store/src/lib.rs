@@ -11,6 +11,7 @@ mod commit;
 mod config;
 mod container;
 mod copy;
+mod copy_content;
 mod driver;
 mod durable;
 mod error;
@@ -34,6 +35,7 @@ mod load;
 mod manifest;
 mod names;
 mod pack;
+mod pack_sparse;
 mod partial;
 mod paths;
 mod records;
@@ -52,7 +54,11 @@ mod unpack;
 mod usage;
 mod view;
 mod volume;
+mod volume_backup;
+mod volume_description;
+mod volume_draft;
 mod volume_mount;
+mod volume_rename;
 
 pub use blobs::KnownBlob;
 pub use changes::{Change, ChangeKind};
@@ -76,6 +82,7 @@ pub use store::{BlobInfo, DriverChoice, Expected, ImportOptions, Layer, LoadEven
 pub use usage::{USAGE_KINDS, Usage, UsageKind};
 pub use view::{Access, ViewMount, ViewSource};
 pub use volume::{Volume, VolumeRequest, random_volume_name};
+pub use volume_draft::VolumeDraft;
 
 /// The result of every operation of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -13,8 +13,9 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use tar::EntryType;
 
-use crate::copy::{file_xattrs, list_xattrs, proc_path, read_xattr};
+use crate::copy::{Xattrs, file_xattrs, list_xattrs, proc_path, read_xattr};
 use crate::error::ArchiveProblem;
+use crate::pack_sparse::Holes;
 use crate::shift::Shift;
 use crate::{Error, Result};
 
@@ -34,6 +35,8 @@ pub(crate) enum Content {
     OverlayLayer,
     /// Plain files that become a layer, where some names mean something else.
     NewLayer,
+    /// The files of a volume, with everything they have: all attributes, times to the nanosecond, holes.
+    Volume,
 }
 
 /// An archive being written.
@@ -124,12 +127,12 @@ impl<'a> Packer<'a> {
                     Err(Errno::NOENT | Errno::INVAL) => return Ok(()),
                     target => target.map_err(|source| failed("readlink", shown, source))?,
                 };
-                let xattrs = self.xattrs(directory, name, shown)?;
+                let xattrs = self.records(directory, name, &stat, shown)?;
                 self.append(header, shown, target.to_bytes(), &xattrs, io::empty())
             }
             _ => {
                 set_device(&mut header, kind, &stat).map_err(Error::Stream)?;
-                let xattrs = self.xattrs(directory, name, shown)?;
+                let xattrs = self.records(directory, name, &stat, shown)?;
                 self.append(header, shown, &[], &xattrs, io::empty())
             }
         }
@@ -146,7 +149,7 @@ impl<'a> Packer<'a> {
         let mut header = self.header(stat);
         header.set_entry_type(EntryType::Directory);
         let prefix = if shown.ends_with(b"/") { shown.to_owned() } else { [shown, b"/"].concat() };
-        let xattrs = self.xattrs(directory, c"", shown)?;
+        let xattrs = self.records(directory, c"", stat, shown)?;
         self.append(header.clone(), &prefix, &[], &xattrs, io::empty())?;
         if self.content == Content::OverlayLayer && opaque(directory, shown)? {
             header.set_entry_type(EntryType::Regular);
@@ -188,7 +191,16 @@ impl<'a> Packer<'a> {
         header.set_entry_type(EntryType::Regular);
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         header.set_size(size);
-        let xattrs = self.xattrs(directory, name, shown)?;
+        let mut xattrs = self.records(directory, name, stat, shown)?;
+        if self.content == Content::Volume {
+            let holes = Holes::of(&content, size, u64::try_from(stat.st_blocks).unwrap_or(0));
+            if let Some(holes) = holes.map_err(|source| failed("lseek", shown, source))? {
+                xattrs.extend(holes.records(shown));
+                let (stored, content) = holes.content(&content);
+                header.set_size(stored);
+                return self.append(header, &Holes::placeholder(shown), &[], &xattrs, content);
+            }
+        }
         // A file that shrinks meanwhile is filled up, one that grows is cut.
         self.append(header, shown, &[], &xattrs, content.chain(io::repeat(0)).take(size))
     }
@@ -223,11 +235,22 @@ impl<'a> Packer<'a> {
         }
     }
 
-    fn xattrs(&self, directory: BorrowedFd<'_>, name: &CStr, shown: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+    /// What an entry has besides what its header says.
+    fn records(
+        &self,
+        directory: BorrowedFd<'_>,
+        name: &CStr,
+        stat: &Stat,
+        shown: &[u8],
+    ) -> Result<Vec<(String, Vec<u8>)>> {
         let path = proc_path(directory, name);
         let gone = |error: Errno| if error == Errno::NOENT { Ok(Vec::new()) } else { Err(error) };
         let mut records = Vec::new();
-        for key in list_xattrs(&path).or_else(gone).map_err(|source| failed("listxattr", shown, source))? {
+        if self.content == Content::Volume {
+            records.extend(exact_time(stat));
+        }
+        let kept = if self.content == Content::Volume { Xattrs::All } else { Xattrs::Portable };
+        for key in list_xattrs(&path, kept).or_else(gone).map_err(|source| failed("listxattr", shown, source))? {
             if LOCAL_XATTRS.contains(&key.to_bytes()) {
                 continue;
             }
@@ -246,7 +269,11 @@ impl<'a> Packer<'a> {
             None => (stat.st_uid, stat.st_gid),
         };
         let (uid, gid) = self.owner.unwrap_or((uid, gid));
-        let mut header = tar::Header::new_gnu();
+        let mut header = match self.content {
+            // GNU tar reads holes in POSIX's form only.
+            Content::Volume => tar::Header::new_ustar(),
+            _ => tar::Header::new_gnu(),
+        };
         header.set_mode(self.mode.unwrap_or(stat.st_mode) & 0o7777);
         header.set_uid(uid.into());
         header.set_gid(gid.into());
@@ -271,13 +298,24 @@ impl<'a> Packer<'a> {
         if !records.is_empty() {
             self.archive.append_pax_extensions(records).map_err(Error::Stream)?;
         }
-        if let Some(raw) = header.as_gnu_mut() {
-            fill(&mut raw.name, name);
-            fill(&mut raw.linkname, link);
-        }
+        let raw = header.as_old_mut();
+        fill(&mut raw.name, name);
+        fill(&mut raw.linkname, link);
         header.set_cksum();
         self.archive.append(&header, content).map_err(Error::Stream)
     }
+}
+
+/// The time of last modification where a header, which has whole seconds since 1970, is too coarse for it.
+fn exact_time(stat: &Stat) -> Option<(String, Vec<u8>)> {
+    let (seconds, nanos) = (stat.st_mtime, stat.st_mtime_nsec);
+    let text = match (seconds, nanos) {
+        (0.., 0) => return None,
+        // The fraction counts away from zero.
+        (..0, 1..) => format!("-{}.{:09}", -(seconds + 1), 1_000_000_000 - nanos),
+        _ => format!("{seconds}.{nanos:09}"),
+    };
+    Some(("mtime".to_owned(), text.into_bytes()))
 }
 
 fn fill(field: &mut [u8; NAME], value: &[u8]) {
@@ -328,4 +366,26 @@ fn set_device(header: &mut tar::Header, kind: FileType, stat: &Stat) -> io::Resu
     });
     header.set_device_major(rustix::fs::major(stat.st_rdev))?;
     header.set_device_minor(rustix::fs::minor(stat.st_rdev))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_headers_cannot_have_are_records() {
+        let mut stat = rustix::fs::stat("/").expect("the root");
+        for (seconds, nanos, expected) in [
+            (12, 0, None),
+            (12, 5, Some("12.000000005")),
+            (0, 500_000_000, Some("0.500000000")),
+            (-1, 500_000_000, Some("-0.500000000")),
+            (-5, 250_000_000, Some("-4.750000000")),
+            (-5, 0, Some("-5.000000000")),
+        ] {
+            (stat.st_mtime, stat.st_mtime_nsec) = (seconds, nanos);
+            let text = exact_time(&stat).map(|(_, value)| String::from_utf8(value).expect("text"));
+            assert_eq!(text.as_deref(), expected);
+        }
+    }
 }

@@ -125,6 +125,18 @@ impl Usage {
     }
 }
 
+/// All that is below a directory, without the directory itself.
+pub(crate) fn of(directory: &Path) -> Usage {
+    let mut sum = Usage::default();
+    let mut add = |path: &Path, usage: Usage| {
+        if path != directory {
+            sum.add(usage);
+        }
+    };
+    Walk::new(directory).tree(directory, &mut add);
+    sum
+}
+
 /// Bytes of the disk's blocks below a path.
 pub(crate) fn allocated(path: &Path) -> u64 {
     let mut sum = 0;

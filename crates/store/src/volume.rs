@@ -16,7 +16,7 @@ use crate::{Error, Result, Store};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// Docker's mark of a volume without a name.
-const ANONYMOUS: &str = "com.docker.volume.anonymous";
+pub(crate) const ANONYMOUS: &str = "com.docker.volume.anonymous";
 
 /// A volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ impl Store {
             name: name.clone(),
             driver: "local".to_owned(),
             mountpoint: directory.join("_data"),
-            created_at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
+            created_at: now(),
             labels,
             options: request.options,
             anonymous,
@@ -177,7 +177,7 @@ impl Store {
             .any(|diff| diff.join(first).symlink_metadata().is_ok())
     }
 
-    fn volumes_locked(&self) -> MutexGuard<'_, BTreeMap<String, Volume>> {
+    pub(crate) fn volumes_locked(&self) -> MutexGuard<'_, BTreeMap<String, Volume>> {
         self.0.volumes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -195,8 +195,11 @@ pub(crate) fn read_all(paths: &Paths) -> BTreeMap<String, Volume> {
         let directory = paths.volume(&name);
         let Ok(bytes) = fs::read(directory.join("opts.json")) else { continue };
         match serde_json::from_slice::<Volume>(&bytes) {
-            // The data root may have moved.
-            Ok(volume) => drop(volumes.insert(name, Volume { mountpoint: directory.join("_data"), ..volume })),
+            Ok(volume) => {
+                let volume = crate::volume_rename::completed(&directory, &name, volume);
+                // The data root may have moved.
+                volumes.insert(name, Volume { mountpoint: directory.join("_data"), ..volume });
+            }
             Err(error) => tracing::warn!(volume = name, %error, "leaving out a volume"),
         }
     }
@@ -206,13 +209,23 @@ pub(crate) fn read_all(paths: &Paths) -> BTreeMap<String, Volume> {
 fn write_volume(directory: &Path, volume: &Volume) -> Result<()> {
     make_directory(directory, 0o701)?;
     crate::driver::make_directory_all(&directory.join("_data"), 0o755)?;
+    write_record(directory, volume)
+}
+
+/// Writes what a volume is into its directory.
+pub(crate) fn write_record(directory: &Path, volume: &Volume) -> Result<()> {
     let path = directory.join("opts.json");
     let bytes = serde_json::to_vec(volume)
         .map_err(|error| Error::Document { what: path.display().to_string(), reason: error.to_string() })?;
     sys::atomic_file::write_atomic(&path, &bytes, 0o600).map_err(|source| Error::io("write", &path, source))
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// RFC 3339, in whole seconds.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string()
+}
+
+pub(crate) fn check_name(name: &str) -> Result<()> {
     if name.len() == 1 {
         return Err(Error::VolumeNameTooShort(name.to_owned()));
     }

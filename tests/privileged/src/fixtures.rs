@@ -5,6 +5,7 @@
 //! <cache>/debian-<key>.tar         docker-archive of debian:bookworm
 //! <cache>/web-<key>.tar            docker-archive of web:v1 (nginx)
 //! <cache>/programs-<key>.tar       docker-archive of programs:v1 (redis, PostgreSQL, nginx, a Java with Tomcat's libraries)
+//! <cache>/services-<key>.tar       docker-archive of services:v1 (MariaDB, Apache)
 //! <cache>/hello-world-<key>.tar    docker-archive of hello-world:latest
 //! <cache>/debian-<key>.debs/       nginx-light and what it needs, for an installation by hand
 //! ```
@@ -34,6 +35,8 @@ pub enum Fixture {
     Web,
     /// `programs:v1`, servers that find each other: redis, PostgreSQL, nginx, a Java with Tomcat's libraries.
     Programs,
+    /// `services:v1`, what keeps its files in volumes: MariaDB and Apache, with a document root in `/www`.
+    Services,
     /// `hello-world:latest`, for reference engines; Gantry ships its own.
     HelloWorld,
 }
@@ -42,7 +45,8 @@ pub enum Fixture {
 
 impl Fixture {
     /// All fixtures, cheapest first.
-    pub const ALL: [Self; 5] = [Self::Busybox, Self::HelloWorld, Self::Debian, Self::Web, Self::Programs];
+    pub const ALL: [Self; 6] =
+        [Self::Busybox, Self::HelloWorld, Self::Debian, Self::Web, Self::Programs, Self::Services];
 
     /// The reference under which the archive's image is loaded.
     pub fn reference(self) -> &'static str {
@@ -51,6 +55,7 @@ impl Fixture {
             Self::Debian => "debian:bookworm",
             Self::Web => "web:v1",
             Self::Programs => "programs:v1",
+            Self::Services => "services:v1",
             Self::HelloWorld => "hello-world:latest",
         }
     }
@@ -90,6 +95,7 @@ impl Fixture {
             Self::Debian => ("debian", debian_arguments(Path::new("")).join(" ")),
             Self::Web => ("web", web_arguments().join(" ")),
             Self::Programs => ("programs", programs_arguments().join(" ")),
+            Self::Services => ("services", services_arguments().join(" ")),
         };
         let key = sha256(format!("{RECIPES} {SUITE} {recipe}").as_bytes()).hex();
         Ok(format!("{name}-{}", &key[..12]))
@@ -109,6 +115,7 @@ impl Fixture {
                 debian_config(&["nginx", "-g", "daemon off;"], json!({"80/tcp": {}})),
             ),
             Self::Programs => (bootstrap(path, &programs_arguments())?, debian_config(&["bash"], json!({}))),
+            Self::Services => (bootstrap(path, &services_arguments())?, debian_config(&["bash"], json!({}))),
         };
         let image = Image { reference: self.reference().to_owned(), layers: vec![layer], config };
         let partial = path.with_extension("partial");
@@ -199,6 +206,22 @@ fn programs_arguments() -> Vec<String> {
         "--dpkgopt=path-exclude=/usr/share/doc/*".to_owned(),
         "--dpkgopt=path-exclude=/usr/share/locale/*".to_owned(),
         format!("--customize-hook={unused}"),
+    ]
+}
+
+/// Without manuals, the first database that the package makes, and the tools that nobody calls.
+fn services_arguments() -> Vec<String> {
+    let unused = "rm -rf \"$1\"/var/lib/mysql \"$1\"/usr/bin/aria_* \"$1\"/usr/bin/myisam*";
+    let site = "mkdir -p \"$1/www\" && echo '<h1>image</h1>' >\"$1/www/index.html\" && \
+                sed -i 's#/var/www/html#/www#; s#/var/www/#/www/#' \"$1/etc/apache2/apache2.conf\" \
+                \"$1/etc/apache2/sites-available/000-default.conf\"";
+    vec![
+        "--variant=minbase".to_owned(),
+        "--include=mariadb-server,apache2".to_owned(),
+        "--dpkgopt=path-exclude=/usr/share/doc/*".to_owned(),
+        "--dpkgopt=path-exclude=/usr/share/locale/*".to_owned(),
+        format!("--customize-hook={unused}"),
+        format!("--customize-hook={site}"),
     ]
 }
 

@@ -27,6 +27,7 @@
 //! | `sandbox`  | dockerd with Docker's places, in namespaces of its own          |
 //! | `hub`      | images under Docker Hub's names, in a local registry             |
 //! | `served`   | an image as a registry serves it, to be spoilt                   |
+//! | `small_disk` | a file system of its own for a data root                     |
 //! | `stub`     | a registry made by hand, which waits or refuses as a test wants  |
 //! | `schema`   | what answers must look like, by the reference                    |
 //! | `host`     | what the host shows: processes, cgroups, mounts, links           |
@@ -65,6 +66,7 @@ pub mod registry;
 pub mod sandbox;
 pub mod schema;
 pub mod served;
+pub mod small_disk;
 pub mod stub;
 pub mod terminal;
 pub mod tmux;

@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use privileged_tests::archive::{Image, Layer};
 use privileged_tests::registry::{Registry, free_port};
+use privileged_tests::small_disk::SmallDisk;
 use privileged_tests::{Daemon, Options, skip};
 use serde_json::json;
 
@@ -243,41 +242,6 @@ fn bad_layer_digest_in_a_pull() {
         run.says("filesystem layer verification failed for digest sha256:").says(digest);
     }
     assert_unchanged(&daemon, &before);
-}
-
-/// A small file system of its own for a data root.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// An ext4 image of some megabytes on a loop device: tmpfs cannot hold what an overlay needs everywhere.
-    fn new(daemon_independent: &Path, megabytes: u64) -> Option<Self> {
-        fs::create_dir_all(daemon_independent).ok()?;
-        let image = daemon_independent.with_extension("img");
-        fs::File::create(&image).ok()?.set_len(megabytes << 20).ok()?;
-        let done = |program: &str, arguments: &[&str]| {
-            Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
-        };
-        let (image, target) = (image.display().to_string(), daemon_independent.display().to_string());
-        let mounted = done("mkfs.ext4", &["-q", "-F", &image]) && done("mount", &["-o", "loop", &image, &target]);
-        if mounted || done("mount", &["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs", &target]) {
-            return Some(Self(daemon_independent.to_owned()));
-        }
-        None
-    }
-
-    fn used(&self) -> u64 {
-        let stat = rustix::fs::statvfs(&self.0).unwrap();
-        (stat.f_blocks - stat.f_bfree) * stat.f_frsize
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Best effort: lazily, so that a failed test does not keep the mount.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-        let _ = fs::remove_file(self.0.with_extension("img"));
-        let _ = fs::remove_dir(&self.0);
-    }
 }
 
 #[test]

@@ -139,7 +139,7 @@ Options:
     #[test]
     fn lines_of_a_group_and_of_the_first_page() {
         assert!(group("gantry", "volume").starts_with(
-            "Usage:  gantry volume COMMAND\n\nManage volumes\n\nCommands:\n  create      Create a volume\n  inspect     Display"
+            "Usage:  gantry volume COMMAND\n\nManage volumes\n\nCommands:\n  backup      Write a volume to an archive (tar, compressed with zstd; streamed to STDOUT by default)\n  clone       Make"
         ));
         let hooks = Hooks { programs: &[], start_daemon: || Ok(()), fsck: |_, _, _| Ok(String::new()) };
         let first = root("gantry", &hooks);

@@ -60,6 +60,9 @@ mod top;
 mod update;
 mod version;
 mod volume;
+mod volume_archive;
+mod volume_copy;
+mod volume_size;
 mod wait;
 
 pub use version::line as version_line;
@@ -181,9 +184,15 @@ pub static COMMANDS: &[&Command] = &[
     &top::COMMAND,
     &update::COMMAND,
     &version::COMMAND,
+    &volume_archive::BACKUP,
+    &volume_copy::CLONE,
     &volume::CREATE,
     &volume::LS,
+    &volume_copy::RENAME,
+    &volume_archive::RESTORE,
     &volume::RM,
+    &volume_size::COMMAND,
+    &volume_copy::SNAPSHOT,
     &wait::COMMAND,
 ];
 

@@ -105,6 +105,20 @@ fn remove(context: &Context, m: &Matches) -> Result<(), Failure> {
     })
 }
 
+/// The path of an operation of our own on a volume.
+pub(super) fn gantry_path(name: &str, verb: &str) -> String {
+    format!("/gantry/volumes/{}/{verb}", client::escape(name))
+}
+
+/// Tells which volume has its files now, and what is not as it was.
+pub(super) fn filled(context: &Context, answer: Value) -> Result<(), Failure> {
+    for warning in answer.at("Warnings").items() {
+        context.complain(&format!("WARNING: {}", warning.as_str()));
+    }
+    context.line(answer.at("Volume").at("Name").as_str());
+    Ok(())
+}
+
 /// One volume as a row.
 pub(super) fn row(volume: &Value) -> Row {
     let labels = volume.at("Labels").text_map();

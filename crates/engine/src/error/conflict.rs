@@ -27,6 +27,9 @@ pub enum StateConflict {
     /// `unpause` of a container that is not frozen.
     #[error("Container {0} is not paused")]
     NotPaused(String),
+    /// Its files are wanted as they are at one moment.
+    #[error("container {0} cannot be frozen: it starts or ends again and again")]
+    NotFrozen(String),
     /// Start of a running, or stop of a stopped container.
     #[error("container is already in that state")]
     Unchanged,

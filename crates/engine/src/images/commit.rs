@@ -7,7 +7,7 @@ use store::{ChildImage, ImageId};
 use types::Reference;
 
 use super::changes::apply_changes;
-use crate::container::{Command, Container};
+use crate::container::{Container, Held};
 use crate::engine::Engine;
 use crate::error::{Error, StateConflict};
 use crate::model::{ContainerConfig, ContainerState};
@@ -50,15 +50,12 @@ impl Engine {
         let engine = Arc::clone(self);
         // A client that leaves must not leave the container frozen: the work goes on without it.
         let work = tokio::spawn(async move {
-            let held = request.pause && container.ask(Command::Hold).await?;
-            let result = engine.commit_now(&container, request, config).await;
-            if held {
-                match container.ask(Command::Unpause).await {
-                    // Somebody thawed or ended it meanwhile.
-                    Ok(()) | Err(Error::State(_) | Error::NoSuchContainer(_)) => {}
-                    Err(error) => return Err(error),
-                }
+            let mut held = Held::default();
+            if request.pause {
+                held.freeze(&container).await?;
             }
+            let result = engine.commit_now(&container, request, config).await;
+            held.thaw().await?;
             result
         });
         work.await.map_err(|_| Error::ShuttingDown)?

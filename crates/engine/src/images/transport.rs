@@ -235,8 +235,9 @@ impl Read for ChannelReader {
 }
 
 /// Collects what is written into pieces for an asynchronous receiver.
-pub(crate) struct ChannelWriter {
-    sender: mpsc::Sender<Bytes>,
+pub(crate) struct ChannelWriter<T = Bytes> {
+    sender: mpsc::Sender<T>,
+    piece: fn(Bytes) -> T,
     buffer: BytesMut,
 }
 
@@ -244,11 +245,25 @@ impl ChannelWriter {
     /// A writer, and where its pieces arrive.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Bytes>) {
         let (sender, receiver) = mpsc::channel(IN_FLIGHT);
-        (Self { sender, buffer: BytesMut::with_capacity(PIECE) }, receiver)
+        (Self { sender, piece: |bytes| bytes, buffer: BytesMut::with_capacity(PIECE) }, receiver)
     }
 }
 
-impl Write for ChannelWriter {
+impl ChannelWriter<io::Result<Bytes>> {
+    /// A writer whose receiver learns that it did not come to its end.
+    pub(crate) fn checked() -> (Self, mpsc::Receiver<io::Result<Bytes>>) {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        (Self { sender, piece: Ok, buffer: BytesMut::with_capacity(PIECE) }, receiver)
+    }
+
+    /// Ends the stream with a failure.
+    pub(crate) fn fail(self, error: io::Error) {
+        // A receiver that left knows.
+        let _ = self.sender.blocking_send(Err(error));
+    }
+}
+
+impl<T> Write for ChannelWriter<T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PIECE {
@@ -262,7 +277,7 @@ impl Write for ChannelWriter {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.buffer, BytesMut::with_capacity(PIECE)).freeze();
-        self.sender.blocking_send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.sender.blocking_send((self.piece)(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 

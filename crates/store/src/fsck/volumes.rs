@@ -18,7 +18,8 @@ impl Examination<'_> {
             let record = path.join("opts.json");
             match fs::read(&record).map_err(|error| error.to_string()) {
                 Ok(bytes) => match serde_json::from_slice::<Volume>(&bytes) {
-                    Ok(volume) if volume.name != name => {
+                    // The next start completes a rename that the daemon was killed in.
+                    Ok(volume) if volume.name != name && directory.join(&volume.name).exists() => {
                         self.damaged(record, format!("is about volume {:?}", volume.name));
                     }
                     Ok(_) => {}

@@ -13,6 +13,9 @@ use super::sparse::Sparse;
 use crate::Result;
 use crate::stream::stream_error;
 
+/// Where a directory's default access list is.
+pub(super) const INHERITED: &CStr = c"system.posix_acl_default";
+
 /// What an archive says about an entry besides its content.
 #[derive(Clone, Debug)]
 pub(super) struct Attributes {
@@ -26,8 +29,8 @@ pub(super) struct Attributes {
 }
 
 impl Attributes {
-    /// Reads a header with its PAX records.
-    pub(super) fn read<R: io::Read>(entry: &mut tar::Entry<'_, R>) -> Result<Self> {
+    /// Reads a header with its PAX records; with `all`, overlay's own attributes too.
+    pub(super) fn read<R: io::Read>(entry: &mut tar::Entry<'_, R>, all: bool) -> Result<Self> {
         let header = entry.header();
         let old = header.as_old();
         let id = |value: u64| u32::try_from(value).map_err(|_| stream_error(io::Error::other("id out of range")));
@@ -51,12 +54,18 @@ impl Attributes {
                 attributes.sparse.get_or_insert_default().record(key, value)?;
             } else if let Some((name, value)) = super::guard::xattr(key, value) {
                 // Overlay's own attributes from an archive would redirect look-ups in the layers below.
-                if !name.starts_with(b"trusted.overlay.") && !name.starts_with(b"user.overlay.") {
+                if all || !name.starts_with(b"trusted.overlay.") && !name.starts_with(b"user.overlay.") {
                     attributes.xattrs.extend(CString::new(name).ok().map(|name| (name, value)));
                 }
             }
         }
         Ok(attributes)
+    }
+
+    /// Takes out the access list that what is made in a directory inherits.
+    pub(super) fn take_inherited(&mut self) -> Option<Vec<u8>> {
+        let at = self.xattrs.iter().position(|(key, _)| key.as_c_str() == INHERITED)?;
+        Some(self.xattrs.remove(at).1)
     }
 
     /// What a directory that no entry describes gets.

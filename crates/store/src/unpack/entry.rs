@@ -28,19 +28,19 @@ impl Unpacker<'_> {
             return Ok(());
         }
         let mut path = clean(&entry.path_bytes())?;
-        let mut attributes = Attributes::read(&mut entry)?;
+        let mut attributes = Attributes::read(&mut entry, self.target.whiteouts == Whiteouts::Volume)?;
         if let Some(name) = attributes.sparse.as_ref().and_then(|sparse| sparse.name.as_deref()) {
             path = clean(name)?;
         }
         if path.as_os_str().is_empty() {
-            return self.root_directory(kind, &attributes);
+            return self.root_directory(kind, attributes);
         }
         let (parent, name) = split(&path)?;
         if let Some(live) = self.live {
             live.own(&mut attributes)?;
             self.make_room(&live, kind, parent, name, &path)?;
         }
-        if self.target.whiteouts != Whiteouts::Keep {
+        if !matches!(self.target.whiteouts, Whiteouts::Keep | Whiteouts::Volume) {
             match mark(name) {
                 Mark::None => {}
                 Mark::Foreign => return Ok(()),
@@ -53,12 +53,12 @@ impl Unpacker<'_> {
             self.made.extend(path.ancestors().map(Path::to_owned));
         }
         match kind {
-            EntryType::Directory => self.directory(&path, parent, name, &attributes),
+            EntryType::Directory => self.directory(&path, parent, name, attributes),
             EntryType::Link => self.hard_link(&entry, parent, name, &path),
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 // Old archives mark directories only by the slash at the end.
                 if entry.path_bytes().ends_with(b"/") {
-                    return self.directory(&path, parent, name, &attributes);
+                    return self.directory(&path, parent, name, attributes);
                 }
                 // Nobody hashes what goes into a container; zeros need no blocks there.
                 let sparse = kind == EntryType::GNUSparse || self.live.is_some();
@@ -75,21 +75,22 @@ impl Unpacker<'_> {
         }
     }
 
-    fn root_directory(&mut self, kind: EntryType, attributes: &Attributes) -> Result<()> {
+    fn root_directory(&mut self, kind: EntryType, mut attributes: Attributes) -> Result<()> {
         if kind != EntryType::Directory {
             return Err(Error::Archive(ArchiveProblem::Escape("/".to_owned())));
         }
+        let inherited = attributes.take_inherited();
         attributes.apply(&self.root, c"", FileType::Directory).map_err(|source| Error::io("chmod", "/", source))?;
-        self.directories.push((PathBuf::new(), attributes.modified));
+        self.directories.push((PathBuf::new(), attributes.modified, inherited));
         Ok(())
     }
 
-    fn directory(&mut self, path: &Path, parent: &Path, name: &OsStr, attributes: &Attributes) -> Result<()> {
-        let whiteouts = self.target.whiteouts;
-        make_directory(self.parent(parent)?, name, attributes, whiteouts)
+    fn directory(&mut self, path: &Path, parent: &Path, name: &OsStr, mut attributes: Attributes) -> Result<()> {
+        let (whiteouts, inherited) = (self.target.whiteouts, attributes.take_inherited());
+        make_directory(self.parent(parent)?, name, &attributes, whiteouts)
             .map_err(|source| Error::io("mkdir", inside(path), source))?;
         self.tree.implied.remove(path);
-        self.directories.push((path.to_owned(), attributes.modified));
+        self.directories.push((path.to_owned(), attributes.modified, inherited));
         Ok(())
     }
 

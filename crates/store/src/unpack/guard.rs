@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 const BLOCK: usize = 512;
 /// As in Go's reader.
-const LIMIT: u64 = 1 << 20;
+pub(crate) const LIMIT: u64 = 1 << 20;
 /// What an attribute becomes whose value has a line break: the same, in hexadecimal digits.
 const HEX: &[u8] = b"GANTRY.xattr.";
 const XATTR: &[u8] = b"SCHILY.xattr.";
@@ -20,6 +20,7 @@ pub(crate) struct Guard<R> {
     given: usize,
     /// The size of the next entry, as its PAX records have it.
     size: Option<u64>,
+    ended: bool,
 }
 
 /// What comes next in the archive.
@@ -50,12 +51,19 @@ pub(crate) fn xattr(key: &[u8], value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 
 impl<R: Read> Guard<R> {
     pub(crate) fn new(inner: R) -> Self {
-        Self { inner, next: Next::Header, pending: Vec::new(), given: 0, size: None }
+        Self { inner, next: Next::Header, pending: Vec::new(), given: 0, size: None, ended: false }
+    }
+
+    /// Whether the end mark was met.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
     }
 
     /// Reads a header and what belongs to it.
     fn header(&mut self) -> io::Result<()> {
-        if !self.block()? || self.pending.iter().all(|byte| *byte == 0) {
+        let whole = self.block()?;
+        if !whole || self.pending.iter().all(|byte| *byte == 0) {
+            self.ended = whole;
             self.next = Next::Rest;
             return Ok(());
         }
@@ -184,7 +192,7 @@ fn padded(size: u64) -> u64 {
 }
 
 /// Records by their lengths; `None` when these are wrong.
-fn parse(mut content: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+pub(crate) fn parse(mut content: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let mut records = Vec::new();
     while !content.is_empty() {
         let space = content.iter().take(20).position(|byte| *byte == b' ')?;

@@ -37,6 +37,8 @@ pub(crate) enum Whiteouts {
     Apply,
     /// Ordinary files: the tar is a root file system, not a change of one.
     Keep,
+    /// The same in a volume, where overlay's attributes are its users' affair too.
+    Volume,
 }
 
 /// The place to unpack into.
@@ -54,6 +56,8 @@ pub(crate) struct Tree {
     pub(crate) size: u64,
     /// Directories that no entry describes: what the layers below have in their place says what they are like.
     pub(crate) implied: BTreeSet<PathBuf>,
+    /// The archive had an end mark, as every whole one should.
+    pub(crate) ended: bool,
 }
 
 /// A place in a container, which may change while it is written to.
@@ -97,8 +101,9 @@ struct Unpacker<'a> {
     live: Option<Live<'a>>,
     /// The directory of the previous entry, which the next one mostly shares.
     parent: Option<(PathBuf, OwnedFd)>,
-    /// Directories with the times they get when nothing is written to them any more.
-    directories: Vec<(PathBuf, Timespec)>,
+    /// Directories with what they get when nothing is written to them any more: times, and the access list that what
+    /// is made in them would inherit.
+    directories: Vec<(PathBuf, Timespec, Option<Vec<u8>>)>,
     /// Paths of this archive, kept only when whiteouts are applied: they spare what came with them.
     made: HashSet<PathBuf>,
     room: limits::Room,
@@ -130,14 +135,19 @@ impl<'a> Unpacker<'a> {
                 entry => self.entry(entry.map_err(stream_error)?)?,
             }
         }
+        self.tree.ended = archive.into_inner().ended();
         self.finish()
     }
 
     fn finish(mut self) -> Result<Tree> {
         self.parent = None;
-        for (path, time) in std::mem::take(&mut self.directories).into_iter().rev() {
+        for (path, time, inherited) in std::mem::take(&mut self.directories).into_iter().rev() {
             // A later entry may have replaced the directory; then its time does not matter.
             if let Ok(directory) = self.open_directory(&path) {
+                if let Some(list) = inherited {
+                    attributes::set_xattr(&directory, c"", attributes::INHERITED, &list)
+                        .map_err(|source| Error::io("setxattr", inside(&path), source))?;
+                }
                 attributes::set_times(&directory, c"", time, AtFlags::EMPTY_PATH)
                     .map_err(|source| Error::io("lchtimes", inside(&path), source))?;
             }
