@@ -21,6 +21,9 @@ wire! {
         pub name: String,
         pub options: Option<BTreeMap<String, String>>,
         pub scope: String,
+        /// A plugin's own words.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub status: Option<serde_json::Map<String, serde_json::Value>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         pub usage_data: Option<UsageData>,
     }

@@ -29,8 +29,8 @@ impl Engine {
     }
 
     /// Tells that something happened to a volume.
-    pub(crate) fn volume_event(&self, name: &str, action: &str) {
-        let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
+    pub(crate) fn volume_event(&self, name: &str, driver: &str, action: &str) {
+        let attributes = BTreeMap::from([("driver".to_owned(), driver.to_owned())]);
         self.publish(EventKind::Volume, action, name, attributes);
     }
 
@@ -38,7 +38,7 @@ impl Engine {
     pub(crate) fn volumes_in_use(&self, container: &Container, mounted: bool) {
         let volumes = container.spec.mounts.iter().filter(|point| point.kind == "volume");
         for point in volumes {
-            let mut attributes = vec![("driver", "local".to_owned()), ("container", container.spec.id.to_string())];
+            let mut attributes = vec![("driver", point.driver.clone()), ("container", container.spec.id.to_string())];
             if mounted {
                 attributes.extend([
                     ("destination", point.destination.clone()),

@@ -37,10 +37,10 @@ impl Engine {
     ) -> Result<mpsc::Receiver<io::Result<Bytes>>, Error> {
         let (engine, wanted) = (Arc::clone(self), name.to_owned());
         let copying = self.blocking(move || {
-            engine.store.volume(&wanted)?;
-            Ok(engine.volume_references.copy(&wanted))
+            let volume = engine.store.volume(&wanted)?;
+            Ok((volume.driver, engine.volume_references.copy(&wanted)))
         });
-        let copying = copying.await?;
+        let (driver, copying) = copying.await?;
         let draft = if still { Some(self.copy_still(name).await?) } else { None };
         let (engine, name) = (Arc::clone(self), name.to_owned());
         let (mut writer, content) = ChannelWriter::checked();
@@ -51,7 +51,7 @@ impl Engine {
             };
             drop(copying);
             match result {
-                Ok(()) => engine.volume_event(&name, "backup"),
+                Ok(()) => engine.volume_event(&name, &driver, "backup"),
                 Err(error) => {
                     tracing::warn!(volume = name, error = &error as &dyn std::error::Error, "a backup ended early");
                     writer.fail(io::Error::other(error));
@@ -110,7 +110,7 @@ impl Engine {
         let existed = self.store.volume(name).is_ok();
         let left_out = draft.left_out().clone();
         let volume = if existed { draft.become_content_of(name, replace)? } else { draft.become_new(name)? };
-        self.volume_event(name, if existed { "restore" } else { "create" });
+        self.volume_event(name, "local", if existed { "restore" } else { "create" });
         Ok(RestoredVolume { volume, left_out })
     }
 

@@ -104,7 +104,7 @@ impl Engine {
     fn put_new(&self, draft: VolumeDraft, name: &str) -> Result<RestoredVolume, Error> {
         let left_out = draft.left_out().clone();
         let volume: Volume = draft.become_new(name)?;
-        self.volume_event(name, "create");
+        self.volume_event(name, "local", "create");
         Ok(RestoredVolume { volume, left_out })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use store::{Volume, VolumeRequest};
+use store::{ListedVolumes, VolumeDetails, VolumeRequest};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -12,11 +12,11 @@ use crate::filters::{Filters, InvalidFilter};
 const KEYS: [&str; 4] = ["dangling", "driver", "label", "name"];
 
 impl Engine {
-    /// Lists volumes, sorted by name.
+    /// Lists volumes of all drivers, sorted by name.
     ///
     /// # Errors
     /// `InvalidParameter` for a filter that means nothing.
-    pub async fn volume_list(self: &Arc<Self>, filters: Filters) -> Result<Vec<Volume>, Error> {
+    pub async fn volume_list(self: &Arc<Self>, filters: Filters) -> Result<ListedVolumes, Error> {
         crate::filters::check_keys(&filters, &KEYS)?;
         let dangling = match filters.get("dangling").and_then(|values| values.first()) {
             Some(value) => Some(crate::filters::truth("dangling", value)?),
@@ -34,15 +34,15 @@ impl Engine {
         let engine = Arc::clone(self);
         self.blocking(move || {
             let used = engine.volume_references.counts();
-            let mut volumes = engine.store.volumes();
-            volumes.retain(|volume| {
+            let mut listed = engine.store.list_volumes(&drivers);
+            listed.volumes.retain(|details| {
+                let volume = &details.volume;
                 let label = |key: &str| volume.labels.get(key).map(String::as_str);
                 dangling.is_none_or(|dangling| dangling != used.contains_key(&volume.name))
                     && crate::filters::any(&names, |name| name.is_match(&volume.name))
-                    && crate::filters::any(&drivers, |driver| *driver == volume.driver)
                     && crate::filters::labels_match(&labels, label)
             });
-            Ok(volumes)
+            Ok(listed)
         })
         .await
     }
@@ -50,41 +50,42 @@ impl Engine {
     /// Creates a volume, or returns the one of that name. An empty name draws a random one.
     ///
     /// # Errors
-    /// `InvalidParameter` for a bad name, driver or option.
+    /// `InvalidParameter` for a bad name or option, `NotFound` for a driver that there is not, `Conflict` for a name of
+    /// another driver; what a plugin says.
     pub async fn volume_create(
         self: &Arc<Self>,
         name: &str,
         driver: &str,
         options: BTreeMap<String, String>,
         labels: BTreeMap<String, String>,
-    ) -> Result<Volume, Error> {
+    ) -> Result<VolumeDetails, Error> {
         let anonymous = name.is_empty();
         let name = if anonymous { store::random_volume_name() } else { name.to_owned() };
         let request = VolumeRequest { name, anonymous, driver: driver.to_owned(), labels, options };
         let engine = Arc::clone(self);
         self.blocking(move || {
-            let existed = engine.store.volume(&request.name).is_ok();
-            let volume = engine.store.create_volume(request)?;
-            if !existed {
-                engine.volume_event(&volume.name, "create");
+            let made = engine.store.make_volume(request)?;
+            if made.is_new {
+                engine.volume_event(&made.volume.name, &made.volume.driver, "create");
             }
-            Ok(volume)
+            Ok(VolumeDetails { volume: made.volume, scope: made.scope, status: None })
         })
         .await
     }
 
-    /// Describes one volume.
+    /// Describes one volume, in the words of its driver.
     ///
     /// # Errors
-    /// `NotFound`.
-    pub async fn volume_inspect(&self, name: &str) -> Result<Volume, Error> {
-        Ok(self.store.volume(name)?)
+    /// `NotFound`; that a plugin does not answer.
+    pub async fn volume_inspect(self: &Arc<Self>, name: &str) -> Result<VolumeDetails, Error> {
+        let (engine, name) = (Arc::clone(self), name.to_owned());
+        self.blocking(move || Ok(engine.store.volume_details(&name)?)).await
     }
 
     /// Removes a volume and what is in it.
     ///
     /// # Errors
-    /// `NotFound` unless `force`, `Conflict` while containers mount it.
+    /// `NotFound` unless `force`, `Conflict` while containers mount it; what a plugin says.
     pub async fn volume_remove(self: &Arc<Self>, name: &str, force: bool) -> Result<(), Error> {
         let (engine, name) = (Arc::clone(self), name.to_owned());
         self.blocking(move || engine.remove_volume(&name, force)).await
@@ -93,12 +94,16 @@ impl Engine {
     /// As [`Self::volume_remove`], on a thread that may wait.
     pub(crate) fn remove_volume(&self, name: &str, force: bool) -> Result<(), Error> {
         // What is not there is told before who refers to it.
-        if !force {
-            self.store.volume(name)?;
-        }
+        let driver = match self.store.volume_details(name) {
+            Ok(details) => Some(details.volume.driver),
+            Err(store::Error::NoSuchVolume(_)) if force => None,
+            Err(error) => return Err(error.into()),
+        };
         let _closed = self.volume_references.close(name)?;
         self.store.remove_volume(name, force)?;
-        self.volume_event(name, "destroy");
+        if let Some(driver) = driver {
+            self.volume_event(name, &driver, "destroy");
+        }
         Ok(())
     }
 
@@ -106,8 +111,16 @@ impl Engine {
     pub(crate) fn remove_unreferenced(&self, name: &str) -> Result<(), Error> {
         match self.volume_references.close(name) {
             Ok(_closed) => {
-                self.store.remove_volume(name, true)?;
-                self.volume_event(name, "destroy");
+                let Ok(volume) = self.store.volume(name) else { return Ok(()) };
+                match self.store.remove_volume(name, true) {
+                    Ok(()) => self.volume_event(name, &volume.driver, "destroy"),
+                    // A plugin that is away does not keep the container.
+                    Err(error) if volume.driver != "local" => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(volume = name, driver = volume.driver, error, "not removed with its container");
+                    }
+                    Err(error) => return Err(error.into()),
+                }
                 Ok(())
             }
             Err(error) => {

@@ -68,7 +68,8 @@ impl Plugins {
         self.greet(Plugin { name: name.to_owned(), address, role, patience: self.patience })
     }
 
-    /// All plugins of a role. One that cannot be greeted at once is logged and left out.
+    /// All plugins of a role. One that cannot be greeted at once is logged and left out; nobody has to wait
+    /// long for those that are not there.
     #[must_use]
     pub fn all(&self, role: &'static str) -> Vec<Plugin> {
         let patience = Patience { connect: Duration::ZERO, ..self.patience };
@@ -77,18 +78,14 @@ impl Plugins {
             let plugin = self.greet(Plugin { name, address, role, patience })?;
             Ok(Plugin { patience: self.patience, ..plugin })
         };
-        let mut found = Vec::new();
-        for name in self.directories.names() {
-            match greet(name) {
-                Ok(plugin) => found.push(plugin),
-                Err(PluginError::Lacks { .. } | PluginError::Missing(_)) => {}
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "a plugin is left out");
-                }
-            }
-        }
-        found
+        // One that is silent holds up nobody but whoever asks.
+        std::thread::scope(|threads| {
+            let greet = &greet;
+            let asked: Vec<_> =
+                self.directories.names().into_iter().map(|name| threads.spawn(move || greet(name))).collect();
+            let answers = asked.into_iter().filter_map(|thread| thread.join().ok());
+            answers.filter_map(|answer| answer.inspect_err(log).ok()).collect()
+        })
     }
 
     fn greet(&self, plugin: Plugin) -> Result<Plugin, PluginError> {
@@ -111,6 +108,13 @@ impl Plugins {
 
     fn known(&self) -> MutexGuard<'_, HashMap<(String, String), Vec<String>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn log(error: &PluginError) {
+    if !matches!(error, PluginError::Lacks { .. } | PluginError::Missing(_)) {
+        let error = error as &dyn std::error::Error;
+        tracing::debug!(error, "a plugin is left out");
     }
 }
 

@@ -176,9 +176,54 @@ pub enum Error {
         "restore {0}: the driver options of the volume say where its files are, and they cannot be replaced as a whole there: restore into a volume without such options"
     )]
     VolumeBacked(String),
-    /// Not a volume driver of this engine.
-    #[error("error looking up volume plugin {0}: plugin {0:?} not found")]
-    VolumeDriver(String),
+    /// What a plugin has is not ours to change.
+    #[error(
+        "{action} {name}: the volume belongs to the driver {driver:?}: only volumes of the local driver can be {action}d"
+    )]
+    VolumeOfPlugin {
+        /// What was to be done.
+        action: &'static str,
+        /// The volume.
+        name: String,
+        /// Its driver.
+        driver: String,
+    },
+    /// Neither `local` nor a plugin of this machine.
+    #[error("create {volume}: error looking up volume plugin {driver}: plugin {driver:?} not found")]
+    VolumeDriver {
+        /// The volume that it should have made.
+        volume: String,
+        /// Its name.
+        driver: String,
+    },
+    /// Another driver has a volume of that name.
+    #[error("create {name}: driver '{driver}' already has volume '{name}': volume name must be unique")]
+    VolumeConflict {
+        /// The volume.
+        name: String,
+        /// Whose it is.
+        driver: String,
+    },
+    /// The plugin that had a volume of that name does not answer.
+    #[error(
+        "create {name}: found reference to volume '{name}' in driver '{driver}', but got an error while checking the driver: {reason}: volume name must be unique"
+    )]
+    VolumeUnsure {
+        /// The volume.
+        name: String,
+        /// Whose it is.
+        driver: String,
+        /// Why it cannot be asked.
+        reason: String,
+    },
+    /// A plugin refused, or did not answer. The text is whole, as Docker tells it.
+    #[error("{what}: {reason}")]
+    VolumePlugin {
+        /// What was to be done.
+        what: String,
+        /// The plugin's words, or why there are none.
+        reason: String,
+    },
     /// Options that the local driver does not have, or not so.
     #[error("create {name}: {reason}")]
     VolumeOption {
@@ -301,7 +346,7 @@ impl Kind for Error {
             Self::NoSuchImage(_)
             | Self::OtherPlatform { .. }
             | Self::NoSuchVolume(_)
-            | Self::VolumeDriver(_)
+            | Self::VolumeDriver { .. }
             | Self::NoSuchContainerLayer(_)
             | Self::NoSuchPath => ErrorKind::NotFound,
             Self::Reference(_)
@@ -316,6 +361,9 @@ impl Kind for Error {
             | Self::VolumeExists(_)
             | Self::VolumeNotEmpty(_)
             | Self::VolumeBacked(_)
+            | Self::VolumeOfPlugin { .. }
+            | Self::VolumeConflict { .. }
+            | Self::VolumeUnsure { .. }
             | Self::ContainerLayerExists(_) => ErrorKind::Conflict,
             _ => ErrorKind::System,
         }

@@ -58,6 +58,7 @@ mod volume_backup;
 mod volume_description;
 mod volume_draft;
 mod volume_mount;
+mod volume_plugin;
 mod volume_rename;
 
 pub use blobs::KnownBlob;
@@ -83,6 +84,7 @@ pub use usage::{USAGE_KINDS, Usage, UsageKind};
 pub use view::{Access, ViewMount, ViewSource};
 pub use volume::{Volume, VolumeRequest, random_volume_name};
 pub use volume_draft::VolumeDraft;
+pub use volume_plugin::{ListedVolumes, MadeVolume, VolumeDetails, VolumeScope};
 
 /// The result of every operation of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

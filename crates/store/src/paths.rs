@@ -4,6 +4,7 @@
 //! <data root>/                             0711
 //! ├── builder buildkit containers plugins runtimes swarm tmp trust    0700
 //! ├── network                              0750
+//! ├── plugins/volumes/<file>.json          volumes of plugins: whose they are, and who has them mounted
 //! ├── image/<driver>/                      0700
 //! │   ├── repositories.json                names → image ids; its rename is the tag transaction
 //! │   ├── content/blobs/sha256/<digest>    layer blobs as they came, compressed or not
@@ -170,6 +171,11 @@ impl Paths {
 
     pub(crate) fn volumes(&self) -> PathBuf {
         self.root.join("volumes")
+    }
+
+    /// What is known of the volumes of plugins.
+    pub(crate) fn plugin_volumes(&self) -> PathBuf {
+        self.root.join("plugins/volumes")
     }
 
     pub(crate) fn volume(&self, name: &str) -> PathBuf {

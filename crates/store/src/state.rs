@@ -15,6 +15,7 @@ use crate::paths::Paths;
 use crate::sweep::Sweeper;
 use crate::unfinished::Unfinished;
 use crate::volume_mount::VolumeUsers;
+use crate::volume_plugin::PluginVolumes;
 use crate::{ChainId, DiffId, Image, ImageId, Layer, Volume};
 
 /// Shared by all clones of a store.
@@ -27,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
     pub(crate) volumes: Mutex<BTreeMap<String, Volume>>,
     pub(crate) volume_users: VolumeUsers,
+    pub(crate) plugin_volumes: PluginVolumes,
     pub(crate) sweeper: Sweeper,
     pub(crate) flusher: Flusher,
     pub(crate) unfinished: Unfinished,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
+use plugin::Directories;
 use types::{Digest, Platform, Reference};
 
 use crate::driver::{self, Driver};
@@ -15,6 +16,7 @@ use crate::paths::{Paths, TREE};
 use crate::state::Inner;
 use crate::sweep::Sweeper;
 use crate::volume_mount::VolumeUsers;
+use crate::volume_plugin::PluginVolumes;
 use crate::{ChainId, ContainerConfig, DiffId, Error, ImageId, Result, records, volume};
 
 /// Where the store lives and how it keeps layers.
@@ -161,6 +163,7 @@ impl Store {
         let volumes = Mutex::new(volume::read_all(&paths));
         let backing = backing_file_system(root);
         let volume_users = VolumeUsers::default();
+        let plugin_volumes = PluginVolumes::open(paths.plugin_volumes(), Directories::default());
         let state = Mutex::new(state);
         let (init_layers, partials) = (InitLayers::default(), Taken::default());
         let unfinished = crate::unfinished::Unfinished::default();
@@ -171,6 +174,7 @@ impl Store {
             state,
             volumes,
             volume_users,
+            plugin_volumes,
             sweeper,
             flusher,
             unfinished,

@@ -71,6 +71,11 @@ impl Store {
             Access::Read if self.0.driver == Driver::Overlay2 && !mounts.is_empty() => Some(self.scratch("view")?),
             _ => None,
         };
+        let volumes = mounts.iter().filter_map(|mount| match &mount.source {
+            ViewSource::Volume(name) => Some(self.use_volume(name)),
+            _ => None,
+        });
+        let _uses = volumes.collect::<Result<Vec<_>>>()?;
         let (sources, stages) = self.stage(mounts)?;
         let below = format!("lowerdir={id}/diff:{}", layer.slot.lower);
         let options = match (&scratch, access) {
@@ -87,11 +92,6 @@ impl Store {
         let options = CString::new(options).map_err(|_| failed(Errno::INVAL))?;
         // Any directory will do as a mount point that nothing here comes from.
         let point = self.0.paths.layer_records_tmp();
-        let volumes = mounts.iter().filter_map(|mount| match &mount.source {
-            ViewSource::Volume(name) => Some(self.use_volume(name)),
-            _ => None,
-        });
-        let _uses = volumes.collect::<Result<Vec<_>>>()?;
         sys::private_mounts::with_private_mounts(|| {
             rustix::process::chdir(layers).map_err(failed)?;
             match self.0.driver {

@@ -23,9 +23,9 @@ pub(crate) const ANONYMOUS: &str = "com.docker.volume.anonymous";
 pub struct Volume {
     /// Unique here; 64 hexadecimal digits for an anonymous one.
     pub name: String,
-    /// Always `local`.
+    /// `local`, or the name of a plugin.
     pub driver: String,
-    /// The directory that is mounted into containers.
+    /// The directory that is mounted into containers. A plugin's may be empty while nobody uses the volume.
     pub mountpoint: PathBuf,
     /// RFC 3339 time.
     pub created_at: String,
@@ -44,7 +44,7 @@ pub struct VolumeRequest {
     pub name: String,
     /// Nobody gave it its name.
     pub anonymous: bool,
-    /// Empty or `local`.
+    /// `local`, the name of a plugin, or empty: whichever has the volume, `local` when none does.
     pub driver: String,
     /// Labels.
     pub labels: BTreeMap<String, String>,
@@ -56,31 +56,32 @@ impl Store {
     /// Creates a volume, or returns the one of that name.
     ///
     /// # Errors
-    /// [`Error::VolumeName`], [`Error::VolumeDriver`], [`Error::VolumeOption`] or the file system's refusal.
+    /// [`Error::VolumeName`], [`Error::VolumeDriver`], [`Error::VolumeOption`], those of [`Store::make_volume`], or the
+    /// file system's refusal.
     pub fn create_volume(&self, request: VolumeRequest) -> Result<Volume> {
-        let (name, anonymous) = (request.name, request.anonymous);
-        if !matches!(request.driver.as_str(), "" | "local") {
-            return Err(Error::VolumeDriver(request.driver));
-        }
-        check_name(&name)?;
-        check_options(&name, &request.options)?;
+        self.make_volume(request).map(|made| made.volume)
+    }
+
+    /// Creates a volume of the local driver, or returns the one of that name; and whether it is new.
+    pub(crate) fn create_local(&self, request: VolumeRequest) -> Result<(Volume, bool)> {
+        check_name(&request.name)?;
+        check_options(&request.name, &request.options)?;
         let mut volumes = self.volumes_locked();
-        if let Some(volume) = volumes.get(&name) {
-            return Ok(volume.clone());
+        if let Some(volume) = volumes.get(&request.name) {
+            return Ok((volume.clone(), false));
         }
-        let mut labels = request.labels;
-        if anonymous {
-            labels.insert(ANONYMOUS.to_owned(), String::new());
+        if let Some(other) = self.0.plugin_volumes.known(&request.name) {
+            return Err(crate::volume_plugin::conflict(&request.name, &other.driver));
         }
-        let directory = self.0.paths.volume(&name);
+        let directory = self.0.paths.volume(&request.name);
         let volume = Volume {
-            name: name.clone(),
+            labels: labels(&request),
+            name: request.name,
             driver: "local".to_owned(),
             mountpoint: directory.join("_data"),
             created_at: now(),
-            labels,
             options: request.options,
-            anonymous,
+            anonymous: request.anonymous,
         };
         // Put together where every start tidies up; the rename makes it a volume, whole.
         let draft = self.0.paths.tmp().join(format!("volume-{}", random_id()));
@@ -92,30 +93,39 @@ impl Store {
             let _ = fs::remove_dir_all(&draft);
         }
         made?;
-        volumes.insert(name, volume.clone());
-        Ok(volume)
+        volumes.insert(volume.name.clone(), volume.clone());
+        Ok((volume, true))
     }
 
-    /// All volumes, sorted by name.
+    /// All volumes of the local driver, sorted by name. [`Store::list_volumes`] has those of plugins too.
     #[must_use]
     pub fn volumes(&self) -> Vec<Volume> {
         self.volumes_locked().values().cloned().collect()
     }
 
-    /// One volume.
+    /// One volume. One of a plugin is as it was last seen: [`Store::volume_details`] asks.
     ///
     /// # Errors
     /// [`Error::NoSuchVolume`].
     pub fn volume(&self, name: &str) -> Result<Volume> {
-        self.volumes_locked().get(name).cloned().ok_or_else(|| Error::NoSuchVolume(name.to_owned()))
+        let known = self.local_volume(name).or_else(|| self.0.plugin_volumes.known(name));
+        known.ok_or_else(|| Error::NoSuchVolume(name.to_owned()))
+    }
+
+    pub(crate) fn local_volume(&self, name: &str) -> Option<Volume> {
+        self.volumes_locked().get(name).cloned()
     }
 
     /// Removes a volume and its files; the caller knows that no container refers to it. With `force`, one that is not
     /// there is no error.
     ///
     /// # Errors
-    /// [`Error::NoSuchVolume`], [`Error::VolumeInUse`] while what backs it is mounted, or the file system's refusal.
+    /// [`Error::NoSuchVolume`], [`Error::VolumeInUse`] while what backs it is mounted, [`Error::VolumePlugin`], or the
+    /// file system's refusal.
     pub fn remove_volume(&self, name: &str, force: bool) -> Result<()> {
+        if let Some(removed) = self.remove_at_plugin(name, force) {
+            return removed;
+        }
         let mut volumes = self.volumes_locked();
         if !volumes.contains_key(name) {
             return if force { Ok(()) } else { Err(Error::NoSuchVolume(name.to_owned())) };
@@ -133,7 +143,8 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchVolume`] or the file system's refusal.
     pub fn volume_size(&self, name: &str) -> Result<u64> {
-        crate::changes::tree_size(&self.volume(name)?.mountpoint)
+        let held = self.use_volume(name)?;
+        crate::changes::tree_size(held.path())
     }
 
     /// Copies what the container's image has at `path` into the volume, or the directory `subpath` of it, when that is
@@ -146,10 +157,9 @@ impl Store {
         if !self.image_may_have(container, path) {
             return Ok(());
         }
-        let volume = self.volume(volume)?;
-        let _use = self.use_volume(&volume.name)?;
-        let target = volume.mountpoint.join(subpath);
-        let into = crate::subpath::open_below(&volume.mountpoint, subpath)?;
+        let held = self.use_volume(volume)?;
+        let target = held.path().join(subpath);
+        let into = crate::subpath::open_below(held.path(), subpath)?;
         // A file takes the place of the image's directory; it is not filled.
         let Ok(into) = rustix::fs::openat(&into, c".", DIRECTORY, Mode::empty()) else { return Ok(()) };
         let failed = |source: rustix::io::Errno| Error::io("readdir", &target, source);
@@ -186,6 +196,15 @@ impl Store {
 #[must_use]
 pub fn random_volume_name() -> String {
     random_id()
+}
+
+/// The labels of a volume to come.
+pub(crate) fn labels(request: &VolumeRequest) -> BTreeMap<String, String> {
+    let mut labels = request.labels.clone();
+    if request.anonymous {
+        labels.insert(ANONYMOUS.to_owned(), String::new());
+    }
+    labels
 }
 
 /// Reads the volumes of a data root.

@@ -20,8 +20,8 @@ impl Store {
     /// fails.
     pub fn backup_volume(&self, name: &str, writer: &mut (dyn Write + Send)) -> Result<()> {
         let volume = self.volume(name)?;
-        let _use = self.use_volume(name)?;
-        write_archive(&Description::of(&volume), &volume.mountpoint, writer)
+        let held = self.use_volume(name)?;
+        write_archive(&Description::of(&volume), held.path(), writer)
     }
 
     /// What the files of a volume take. What backs it is mounted meanwhile.
@@ -29,9 +29,8 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchVolume`], [`Error::VolumeMount`].
     pub fn volume_usage(&self, name: &str) -> Result<Usage> {
-        let volume = self.volume(name)?;
-        let _use = self.use_volume(name)?;
-        Ok(crate::usage::of(&volume.mountpoint))
+        let held = self.use_volume(name)?;
+        Ok(crate::usage::of(held.path()))
     }
 }
 

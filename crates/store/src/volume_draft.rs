@@ -59,6 +59,7 @@ impl Store {
     /// [`Error::VolumeName`], [`Error::VolumeNotEmpty`], [`Error::VolumeBacked`].
     pub fn check_fillable(&self, name: &str, replace: bool) -> Result<()> {
         match self.volume(name) {
+            Ok(volume) if volume.driver != "local" => Err(self.not_local("restore", name)),
             Ok(volume) if volume.is_mounted() => Err(Error::VolumeBacked(name.to_owned())),
             Ok(volume) if !replace && !is_empty(&volume.mountpoint)? => Err(Error::VolumeNotEmpty(name.to_owned())),
             Ok(_) => Ok(()),
@@ -93,8 +94,8 @@ impl VolumeDraft {
         if !tree.ended {
             return Err(Error::Archive(ArchiveProblem::Malformed("unexpected EOF".to_owned())));
         }
-        let Description { labels, options, .. } = description.unwrap_or_default();
-        self.describe(labels, options);
+        let Description { labels, options, driver, .. } = description.unwrap_or_default();
+        self.describe(labels, options, &driver);
         self.sync()
     }
 
@@ -104,10 +105,10 @@ impl VolumeDraft {
     /// [`Error::NoSuchVolume`], [`Error::VolumeMount`] or the file system's refusal.
     pub fn copy_of(&mut self, name: &str) -> Result<()> {
         let volume = self.store.volume(name)?;
-        let _use = self.store.use_volume(name)?;
-        crate::copy::copy_volume(&volume.mountpoint, &self.data())?;
+        let held = self.store.use_volume(name)?;
+        crate::copy::copy_volume(held.path(), &self.data())?;
         self.origin = Some(Description::of(&volume));
-        self.describe(volume.labels, volume.options);
+        self.describe(volume.labels, volume.options, &volume.driver);
         Ok(())
     }
 
@@ -149,7 +150,7 @@ impl VolumeDraft {
         let store = self.store.clone();
         let mut volumes = store.volumes_locked();
         volume::check_name(name)?;
-        if volumes.contains_key(name) {
+        if volumes.contains_key(name) || store.0.plugin_volumes.known(name).is_some() {
             return Err(Error::VolumeExists(name.to_owned()));
         }
         let directory = store.0.paths.volume(name);
@@ -194,12 +195,14 @@ impl VolumeDraft {
         Ok(&self.directory)
     }
 
-    fn describe(&mut self, labels: BTreeMap<String, String>, options: BTreeMap<String, String>) {
+    fn describe(&mut self, labels: BTreeMap<String, String>, options: BTreeMap<String, String>, driver: &str) {
         self.labels = labels;
         // Now it has a name that somebody gave it.
         self.labels.remove(volume::ANONYMOUS);
+        // Those of a plugin mean nothing to the local driver.
+        let other = !matches!(driver, "" | "local");
         (self.backing, self.options) =
-            options.into_iter().partition(|(key, _)| matches!(key.as_str(), "type" | "device" | "o"));
+            options.into_iter().partition(|(key, _)| other || matches!(key.as_str(), "type" | "device" | "o"));
     }
 
     fn data(&self) -> PathBuf {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
@@ -27,6 +27,7 @@ pub(crate) struct VolumeUse {
     store: Store,
     name: String,
     holder: String,
+    path: PathBuf,
 }
 
 /// What `o` means, as flags of mount(2) or as words for the file system.
@@ -74,15 +75,18 @@ const PROPAGATION: [(&str, MountPropagationFlags); 4] = [
 ];
 
 impl Store {
-    /// Makes what backs a volume available for `holder`, until [`Store::release_volume`]. Nothing to do for a volume
-    /// without driver options.
+    /// Makes what backs a volume available for `holder`, until [`Store::release_volume`], and says where it is. Nothing
+    /// is done for a local volume without driver options; a plugin mounts its own.
     ///
     /// # Errors
     /// [`Error::NoSuchVolume`], [`Error::VolumeMount`].
-    pub fn hold_volume(&self, name: &str, holder: &str) -> Result<()> {
+    pub fn hold_volume(&self, name: &str, holder: &str) -> Result<PathBuf> {
         let volume = self.volume(name)?;
+        if volume.driver != "local" {
+            return self.hold_at_plugin(&volume, holder);
+        }
         if !volume.is_mounted() {
-            return Ok(());
+            return Ok(volume.mountpoint);
         }
         let users = self.0.volume_users.of(name);
         let mut users = lock(&users);
@@ -91,7 +95,7 @@ impl Store {
             mount_backing(&volume)?;
         }
         users.insert(holder.to_owned());
-        Ok(())
+        Ok(volume.mountpoint)
     }
 
     /// Whether a part of a volume can be mounted, which whoever does so finds out again; what backs the volume is there.
@@ -105,8 +109,11 @@ impl Store {
     /// Takes a use back; what backs the volume is unmounted behind the last one.
     ///
     /// # Errors
-    /// The system's refusal to unmount.
+    /// The system's refusal to unmount, or the plugin's.
     pub fn release_volume(&self, name: &str, holder: &str) -> Result<()> {
+        if let Some(volume) = self.0.plugin_volumes.known(name) {
+            return self.release_at_plugin(&volume, holder);
+        }
         let Some(users) = self.0.volume_users.known(name) else { return Ok(()) };
         let mut users = lock(&users);
         if users.remove(holder) && users.is_empty() {
@@ -117,6 +124,7 @@ impl Store {
 
     /// Takes over from an earlier daemon: `held` are pairs of a volume and its user. What nobody uses is unmounted.
     pub fn adopt_volumes(&self, held: &[(String, String)]) {
+        self.adopt_at_plugins(held);
         for volume in self.volumes().into_iter().filter(Volume::is_mounted) {
             let users: BTreeSet<String> =
                 held.iter().filter(|(name, _)| *name == volume.name).map(|(_, holder)| holder.clone()).collect();
@@ -137,8 +145,8 @@ impl Store {
     /// As [`Store::hold_volume`].
     pub(crate) fn use_volume(&self, name: &str) -> Result<VolumeUse> {
         let holder = crate::driver::random_id();
-        self.hold_volume(name, &holder)?;
-        Ok(VolumeUse { store: self.clone(), name: name.to_owned(), holder })
+        let path = self.hold_volume(name, &holder)?;
+        Ok(VolumeUse { store: self.clone(), name: name.to_owned(), holder, path })
     }
 
     /// Before a volume goes: nobody may use it, and nothing may be mounted that the removal would reach into.
@@ -161,6 +169,13 @@ impl Store {
 }
 
 // === impl VolumeUse ===
+
+impl VolumeUse {
+    /// Where the volume's files are.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
 
 impl Drop for VolumeUse {
     fn drop(&mut self) {

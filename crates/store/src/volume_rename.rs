@@ -16,9 +16,9 @@ impl Store {
     /// it is mounted, or the file system's refusal; it has its old name then.
     pub fn rename_volume(&self, old: &str, new: &str) -> Result<Volume> {
         let mut volumes = self.volumes_locked();
-        let volume = volumes.get(old).cloned().ok_or_else(|| Error::NoSuchVolume(old.to_owned()))?;
+        let volume = volumes.get(old).cloned().ok_or_else(|| self.not_local("rename", old))?;
         check_name(new)?;
-        if volumes.contains_key(new) {
+        if volumes.contains_key(new) || self.0.plugin_volumes.known(new).is_some() {
             return Err(Error::VolumeExists(new.to_owned()));
         }
         self.detach_volume(&volume)?;

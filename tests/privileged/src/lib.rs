@@ -70,7 +70,8 @@ pub mod small_disk;
 pub mod stub;
 pub mod terminal;
 pub mod tmux;
-pub mod wait;
+pub mod volumes_served;
+mod wait;
 pub mod wire;
 
 pub use client::{Client, Run};

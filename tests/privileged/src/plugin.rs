@@ -1,6 +1,7 @@
 //! A plugin of Docker's first kind, played by a thread: a network driver that puts containers on a bridge with cables
-//! of its own, and an IPAM driver that counts addresses up.
+//! of its own, an IPAM driver that counts addresses up, or a driver of volumes.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::volumes_served::Volumes;
 use crate::wire::{attempt, host};
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -30,6 +32,7 @@ struct Shared {
     implements: &'static str,
     asked: Mutex<Vec<(String, Value)>>,
     next: AtomicU32,
+    volumes: Mutex<Volumes>,
     /// A message that it does not answer as it should, and how: `hang`, or the text of a refusal.
     spoilt: Mutex<Option<(String, String)>>,
     ends: AtomicBool,
@@ -46,6 +49,28 @@ impl Plugin {
         Self::start("IpamDriver", "", subnet)
     }
 
+    /// A driver of volumes, which are directories.
+    pub fn volumes() -> Self {
+        let plugin = Self::start("VolumeDriver", "", "");
+        plugin.shared.volumes.lock().unwrap().root = std::env::temp_dir().join(&plugin.name);
+        plugin
+    }
+
+    /// Has a volume that nobody asked for.
+    pub fn keep(&self, volume: &str) {
+        self.shared.volumes.lock().unwrap().keep(volume);
+    }
+
+    /// How many mounts each of its volumes has.
+    pub fn mounts(&self) -> BTreeMap<String, usize> {
+        self.shared.volumes.lock().unwrap().mounts()
+    }
+
+    /// Where a volume's files are.
+    pub fn directory(&self, volume: &str) -> PathBuf {
+        self.shared.volumes.lock().unwrap().directory(volume)
+    }
+
     fn start(implements: &'static str, bridge: &str, subnet: &str) -> Self {
         let name = format!("gtp{}x{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let directory = PathBuf::from("/run/docker/plugins");
@@ -58,6 +83,7 @@ impl Plugin {
             implements,
             asked: Mutex::default(),
             next: AtomicU32::new(10),
+            volumes: Mutex::default(),
             spoilt: Mutex::default(),
             ends: AtomicBool::default(),
         };
@@ -68,6 +94,7 @@ impl Plugin {
 
     /// Listens, again after [`Self::fall`].
     pub fn listen(&self) {
+        let _ = std::fs::remove_file(&self.shared.socket);
         let listener = UnixListener::bind(&self.shared.socket).expect("a socket");
         self.shared.ends.store(false, Ordering::SeqCst);
         let shared = Arc::clone(&self.shared);
@@ -124,6 +151,10 @@ impl Plugin {
 impl Drop for Plugin {
     fn drop(&mut self) {
         self.fall(true);
+        let root = self.shared.volumes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).root.clone();
+        if root.is_absolute() {
+            let _ = std::fs::remove_dir_all(root);
+        }
     }
 }
 
@@ -177,6 +208,9 @@ impl Shared {
     fn answer(&self, message: &str, body: &Value) -> Option<Value> {
         let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
         let subnet = &self.subnet;
+        if let Some(method) = message.strip_prefix("VolumeDriver.") {
+            return self.volumes.lock().unwrap().answer(method, body);
+        }
         Some(match message {
             "Plugin.Activate" => json!({ "Implements": [self.implements] }),
             "NetworkDriver.GetCapabilities" => json!({ "Scope": "local" }),

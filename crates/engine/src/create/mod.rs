@@ -70,7 +70,7 @@ impl Engine {
             move || store.remove_layer(&id).map_err(Error::from)
         });
         let mut warnings = planned.warnings;
-        let mut mounts = self.make_volumes(&id, mounts, &planned.host.volume_driver, &mut undo, &mut warnings)?;
+        let mut mounts = self.make_volumes(&id, mounts, &mut undo, &mut warnings)?;
         self.pin_images(&id, &mut mounts)?;
         let spec = Arc::new(ContainerSpec {
             id: id.clone(),
@@ -177,7 +177,6 @@ impl Engine {
         &self,
         id: &ContainerId,
         plans: Vec<MountPlan>,
-        driver: &str,
         undo: &mut Undo,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<MountPoint>, Error> {
@@ -192,7 +191,7 @@ impl Engine {
                     name: point.name.clone(),
                     anonymous: point.anonymous,
                     labels: plan.labels,
-                    driver: driver.to_owned(),
+                    driver: plan.driver,
                     options: plan.driver_options,
                 };
                 let volume = self.make_volume(id, request, undo)?;
@@ -200,6 +199,11 @@ impl Engine {
                     self.store.copy_up(id, &point.destination, &volume.name, &point.subpath)?;
                 }
                 point.source = volume.mountpoint.display().to_string();
+                if volume.driver != "local" {
+                    // Labels of SELinux are for what is on this machine.
+                    point.mode.clear();
+                }
+                point.driver = volume.driver;
             } else if plan.create_source {
                 let made = create_bind_source(&point.source)?;
                 if made && crate::start::image_has_file(&self.store.rootfs(id)?, &point.destination) {
@@ -223,10 +227,9 @@ impl Engine {
     ) -> Result<store::Volume, Error> {
         let name = request.name.clone();
         self.volume_references.hold(&name, id);
-        let existed = self.store.volume(&name).is_ok();
-        let made = self.store.create_volume(request);
+        let made = self.store.make_volume(request);
         let (references, store, id) = (Arc::clone(&self.volume_references), self.store.clone(), id.clone());
-        let made_by_us = made.is_ok() && !existed;
+        let made_by_us = made.as_ref().is_ok_and(|made| made.is_made);
         undo.push(move || {
             references.release(&name, &id);
             match references.close(&name) {
@@ -235,11 +238,11 @@ impl Engine {
                 _ => Ok(()),
             }
         });
-        let volume = made?;
-        if !existed {
-            self.volume_event(&volume.name, "create");
+        let made = made?;
+        if made.is_new {
+            self.volume_event(&made.volume.name, &made.volume.driver, "create");
         }
-        Ok(volume)
+        Ok(made.volume)
     }
 
     /// Finds the images that are mounted, and keeps their layers for as long as the container is there.

@@ -14,6 +14,8 @@ pub(super) struct MountPlan {
     pub point: MountPoint,
     /// Labels of a volume that has to be created.
     pub labels: BTreeMap<String, String>,
+    /// Driver that the volume is asked of; empty for whichever has it.
+    pub driver: String,
     /// Driver options of a volume that has to be created.
     pub driver_options: BTreeMap<String, String>,
     /// Create the bind's source directory when it is missing.
@@ -42,13 +44,14 @@ pub(super) fn plan(
             };
             point.copy_up = false;
             point.mode.clear();
-            replace(&mut plans, plain(point));
+            let driver = point.driver.clone();
+            replace(&mut plans, MountPlan { driver, ..plain(point) });
         }
     }
     let mut explicit: Vec<String> = Vec::new();
     for bind in &host.binds {
         claim(&mut explicit, &bind.destination)?;
-        replace(&mut plans, plan_bind(bind)?);
+        replace(&mut plans, MountPlan { driver: host.volume_driver.clone(), ..plan_bind(bind)? });
     }
     for request in &host.mounts {
         claim(&mut explicit, &request.target)?;
@@ -62,7 +65,8 @@ pub(super) fn plan(
     for path in &config.volumes {
         let destination = checked(path)?;
         if !plans.iter().any(|plan| plan.point.destination == destination) {
-            plans.push(plain(MountPoint { mode: String::new(), ..volume_point("", &destination) }));
+            let point = MountPoint { mode: String::new(), ..volume_point("", &destination) };
+            plans.push(MountPlan { driver: host.volume_driver.clone(), ..plain(point) });
         }
     }
     Ok(plans)
@@ -141,6 +145,7 @@ fn plan_request(request: &MountRequest) -> Result<MountPlan, Error> {
     Ok(MountPlan {
         point,
         labels: request.labels.clone(),
+        driver: request.driver.clone(),
         driver_options: request.driver_options.clone(),
         create_source: request.create_source,
     })
@@ -188,7 +193,8 @@ fn tmpfs_point(destination: &str, options: Vec<String>) -> MountPoint {
 }
 
 fn plain(point: MountPoint) -> MountPlan {
-    MountPlan { point, labels: BTreeMap::new(), driver_options: BTreeMap::new(), create_source: false }
+    let (labels, driver_options) = (BTreeMap::new(), BTreeMap::new());
+    MountPlan { point, labels, driver: String::new(), driver_options, create_source: false }
 }
 
 /// A destination that can be mounted on.

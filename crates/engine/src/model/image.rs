@@ -3,6 +3,6 @@
 
 pub use store::{
     Aspect, Change, ChangeKind, ContainerConfig, FileDifference, GraphDriverData, Image, ImageConfig, ImageId,
-    ImageManifest, ImportOptions, LayerShare, LoadEvent, Removed, Volume,
+    ImageManifest, ImportOptions, LayerShare, LoadEvent, Removed, Volume, VolumeDetails,
 };
 pub use transfer::{Compression, Credentials, Found, Progress, PushProgress, RemoteImage};

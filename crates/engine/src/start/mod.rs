@@ -20,8 +20,9 @@ mod rootfs_file;
 mod security;
 mod users;
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 
@@ -90,8 +91,8 @@ pub(crate) fn start(
     let files = files::write(engine, spec, &connection, &linked, &observed.resolv_conf)?;
     let shm = mounts::shared_memory(engine, spec, &mut undo)?;
     let staged = images::stage(engine, spec)?;
-    hold_volumes(engine, spec, &mut undo)?;
-    let sources = oci::Sources { files: &files, shm: shm.as_deref(), images: &staged };
+    let volumes = hold_volumes(engine, spec, &mut undo)?;
+    let sources = oci::Sources { files: &files, shm: shm.as_deref(), images: &staged, volumes: &volumes };
     let mut oci = oci::plan(spec, &observed, &connection, &sources, &rootfs)?;
     cdi::apply(&mut oci, &observed.cdi)?;
     let filter = engine.filters.for_container(&spec.host, &observed.capabilities)?;
@@ -139,17 +140,19 @@ pub(crate) fn start(
     }
 }
 
-/// Has what backs the container's volumes mounted, until [`Engine::release_run`].
-fn hold_volumes(engine: &Engine, spec: &ContainerSpec, undo: &mut Undo) -> Result<(), Error> {
+/// Has what backs the container's volumes mounted, until [`Engine::release_run`]. Says where each is, by its name.
+fn hold_volumes(engine: &Engine, spec: &ContainerSpec, undo: &mut Undo) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let mut places = BTreeMap::new();
     for point in spec.mounts.iter().filter(|point| point.kind == "volume") {
-        engine.store.hold_volume(&point.name, spec.id.as_str())?;
+        let place = engine.store.hold_volume(&point.name, spec.id.as_str())?;
+        places.insert(point.name.clone(), place);
         let (store, name, holder) = (engine.store.clone(), point.name.clone(), spec.id.clone());
         undo.push(move || store.release_volume(&name, holder.as_str()).map_err(Error::from));
         if !point.subpath.is_empty() {
             engine.store.check_part(&point.name, &point.subpath)?;
         }
     }
-    Ok(())
+    Ok(places)
 }
 
 /// The specification with the variables of links before the container's own, which win.

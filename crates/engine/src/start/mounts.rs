@@ -38,6 +38,9 @@ pub(super) fn plan(spec: &ContainerSpec, observed: &Observed, sources: &Sources<
     let mut points: Vec<&MountPoint> = spec.mounts.iter().collect();
     points.sort_by_key(|point| Path::new(&point.destination).components().count());
     let staged = |point: &MountPoint| {
+        if point.kind == "volume" {
+            return sources.volumes.get(&point.name).map(|place| place.display().to_string());
+        }
         let image = sources.images.iter().find(|image| image.destination == point.destination);
         image.map(|image| image.place.display().to_string())
     };
@@ -88,7 +91,7 @@ fn system_mounts(host: &HostConfig, shm: Option<&Path>, remapped: bool) -> Vec<M
     mounts
 }
 
-/// `staged` is where an image is that the point shows.
+/// `staged` is where the image or volume is that the point shows.
 fn from_point(point: &MountPoint, staged: Option<String>) -> Mount {
     let access = if point.rw { "rw" } else { "ro" };
     match point.kind.as_str() {

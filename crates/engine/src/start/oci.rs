@@ -1,7 +1,7 @@
 //! Pure: a stored container and the observed world become an OCI specification.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use runtime::spec::{Linux, Root, Spec, defaults};
 
@@ -25,6 +25,8 @@ pub(super) struct Sources<'a> {
     pub shm: Option<&'a Path>,
     /// Images that are mounted.
     pub images: &'a [StagedImage],
+    /// Where volumes are, by name.
+    pub volumes: &'a BTreeMap<String, PathBuf>,
 }
 
 /// Assembles the specification.

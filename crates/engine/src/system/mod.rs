@@ -96,6 +96,8 @@ pub struct SystemInfo {
     pub generic_resources: Vec<String>,
     /// Network drivers, those of plugins once a network has one.
     pub network_drivers: Vec<String>,
+    /// Drivers of volumes: the local one, and plugins that were used.
+    pub volume_drivers: Vec<String>,
     /// Blocks that networks are cut from, with the prefix length of each network.
     pub address_pools: Vec<(String, u8)>,
     /// Directories with CDI specifications.
@@ -178,6 +180,7 @@ impl Engine {
             cdi_spec_dirs: config.cdi_spec_dirs.clone(),
             cdi_devices: crate::cdi::devices(&config.cdi_spec_dirs),
             network_drivers: self.network.driver_names(),
+            volume_drivers: self.store.volume_drivers(),
             address_pools: config.network.address_pools.iter().map(|pool| (pool.base.to_string(), pool.size)).collect(),
             seccomp_profile: seccomp_name(config.container.seccomp_profile.as_deref()),
             no_new_privileges: config.container.no_new_privileges,

@@ -200,17 +200,6 @@ pub(super) fn check_ranges(wire: &wire::HostConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Only the local driver exists.
-pub fn check_volume_driver(name: &str) -> Result<(), Failure> {
-    match name {
-        "" | "local" => Ok(()),
-        other => Err(Failure::new(
-            types::ErrorKind::NotFound,
-            format!("error looking up volume plugin {other}: plugin {other:?} not found"),
-        )),
-    }
-}
-
 pub(super) fn restart_policy(wire: &WireRestart) -> Result<RestartPolicy, Failure> {
     let count = wire.maximum_retry_count;
     let policy = match wire.name.as_str() {

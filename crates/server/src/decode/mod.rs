@@ -29,7 +29,6 @@ pub use config::decode as config;
 pub use endpoints::endpoint;
 pub use exec::exec_config;
 pub use filters::filters;
-pub use host::check_volume_driver;
 pub use networks::network;
 pub use time::{seconds_and_nanos, tail};
 pub use update::update;

@@ -157,9 +157,6 @@ fn checked_volume(volume: VolumeOptions, name: &str) -> Result<VolumeOptions, Fa
         return Err(problem("volume", "must not set Subpath when using anonymous volumes"));
     }
     check_subpath("volume", &volume.subpath)?;
-    if let Some(driver) = &volume.driver_config {
-        super::host::check_volume_driver(&driver.name)?;
-    }
     Ok(volume)
 }
 

@@ -36,7 +36,7 @@ pub use registry::{distribution, found};
 pub use stats::stats;
 pub use summary::summary;
 pub use system::{info, version};
-pub use volume::volume;
+pub use volume::{volume, volume_details};
 
 /// `null` for nothing, as Go writes a slice or map that was never made.
 fn or_null<T: Default + PartialEq>(value: T) -> Option<T> {

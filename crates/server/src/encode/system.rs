@@ -175,7 +175,7 @@ fn devices(cdi: &[String]) -> Vec<Device> {
 fn plugins(info: &SystemInfo) -> Plugins {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     Plugins {
-        volume: words(&["local"]),
+        volume: info.volume_drivers.clone(),
         network: info.network_drivers.clone(),
         authorization: None,
         log: words(&engine::LOG_DRIVERS),

@@ -15,6 +15,14 @@ pub fn volume(volume: &engine::model::image::Volume) -> Volume {
         name: volume.name.clone(),
         options: or_null(volume.options.clone()),
         scope: "local".to_owned(),
+        status: None,
         usage_data: None,
     }
+}
+
+/// Encodes a volume of any driver with what its driver says.
+#[must_use]
+pub fn volume_details(details: &engine::model::image::VolumeDetails) -> Volume {
+    let scope = details.scope.as_str().to_owned();
+    Volume { scope, status: details.status.clone(), ..volume(&details.volume) }
 }

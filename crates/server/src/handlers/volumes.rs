@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::volume::{CreateRequest, List};
+use api::volume::{CreateRequest, List, Volume};
 use hyper::StatusCode;
 
 use crate::call::Call;
@@ -12,8 +12,10 @@ use crate::{decode, encode};
 
 pub(crate) async fn list(call: Call) -> Outcome {
     let filters = decode::filters(call.query.text("filters"))?;
-    let volumes = call.engine.volume_list(filters).await?;
-    respond::ok(&List { volumes: volumes.iter().map(encode::volume).collect(), warnings: None })
+    let listed = call.engine.volume_list(filters).await?;
+    let warnings = (!listed.warnings.is_empty()).then_some(listed.warnings);
+    let listed = listed.volumes.iter().map(|details| Volume { status: None, ..encode::volume_details(details) });
+    respond::ok(&List { volumes: listed.collect(), warnings })
 }
 
 pub(crate) async fn create(mut call: Call) -> Outcome {
@@ -21,15 +23,13 @@ pub(crate) async fn create(mut call: Call) -> Outcome {
     if request.cluster_volume_spec.is_some() && call.since(42) {
         return Err(Failure::new(types::ErrorKind::Unavailable, crate::router::SWARM));
     }
-    let context = |failure: Failure| failure.context(&format!("create {}", request.name));
-    decode::check_volume_driver(&request.driver).map_err(context)?;
     let options: BTreeMap<String, String> = request.driver_opts;
     let volume = call.engine.volume_create(&request.name, &request.driver, options, request.labels).await?;
-    respond::json(StatusCode::CREATED, &encode::volume(&volume))
+    respond::json(StatusCode::CREATED, &encode::volume_details(&volume))
 }
 
 pub(crate) async fn inspect(call: Call) -> Outcome {
-    respond::ok(&encode::volume(&call.engine.volume_inspect(&call.name).await?))
+    respond::ok(&encode::volume_details(&call.engine.volume_inspect(&call.name).await?))
 }
 
 pub(crate) async fn remove(call: Call) -> Outcome {
