@@ -63,7 +63,7 @@ impl<E: Kind + std::error::Error> From<E> for Failure {
     }
 }
 
-/// The texts of an error and of its causes, outermost first.
+/// The texts of an error and of its causes, outermost first, in Docker's words.
 fn message_of(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
@@ -75,7 +75,7 @@ fn message_of(error: &dyn std::error::Error) -> String {
         }
         cause = inner.source();
     }
-    message
+    types::go_words(&message)
 }
 
 impl fmt::Display for Failure {
@@ -105,7 +105,7 @@ mod tests {
     fn causes_are_told_once() {
         let source = std::io::Error::from_raw_os_error(2);
         let failure = Failure::from(Failed { path: "/x", source });
-        assert_eq!(failure.message, "open /x: No such file or directory (os error 2)");
+        assert_eq!(failure.message, "open /x: no such file or directory");
         assert_eq!(failure.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(Failure::invalid("b").context("a").context("a").message, "a: b");
     }

@@ -31,6 +31,13 @@ impl SmallDisk {
         mounted.then(|| Self(place.to_owned()))
     }
 
+    /// Makes all of it read-only, or writable again.
+    pub fn read_only(&self, yes: bool) {
+        let options = if yes { "remount,ro" } else { "remount,rw" };
+        let done = Command::new("mount").args(["-o", options]).arg(&self.0).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+
     /// Bytes that are taken.
     pub fn used(&self) -> u64 {
         let stat = rustix::fs::statvfs(&self.0).expect("the disk is mounted");

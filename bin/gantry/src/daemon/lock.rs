@@ -84,8 +84,9 @@ pub(super) fn hold_data_root(root: &Path) -> anyhow::Result<File> {
 fn lock(root: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(root).with_context(|| format!("create {}", root.display()))?;
     let path = root.join(LOCK);
-    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
-    let mut file = file.with_context(|| format!("open {}", path.display()))?;
+    let made = File::options().create(true).truncate(false).write(true).open(&path);
+    // Held open for reading only: the file system may still be made read-only.
+    let file = made.and_then(|_| File::open(&path)).with_context(|| format!("open {}", path.display()))?;
     let deadline = Instant::now() + PATIENCE;
     while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         match holder(&path) {
@@ -97,8 +98,7 @@ fn lock(root: &Path) -> anyhow::Result<File> {
             None => bail!("{} is in use by another daemon", root.display()),
         }
     }
-    let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    written.with_context(|| format!("write {}", path.display()))?;
+    std::fs::write(&path, format!("{}\n", std::process::id())).with_context(|| format!("write {}", path.display()))?;
     Ok(file)
 }
 

@@ -61,6 +61,7 @@ impl Engine {
         self.take_joined_names(&mut request)?;
         let planned = plan::plan(request, &image.config, &id, &defaults)?;
         let mounts = mounts::plan(&planned.config, &planned.host, |name| self.mounts_of(name))?;
+        mounts::spare_data_root(&mounts, &self.config.data_root)?;
 
         let mut undo = Undo::default();
         let name = self.reserve_name(name, &id, &mut undo)?;

@@ -1,6 +1,7 @@
 //! Pure: binds, `--mount`, `--tmpfs`, `--volumes-from` and the image's volumes become mount points.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::plan::normalise;
 use crate::error::{Error, Invalid};
@@ -72,6 +73,22 @@ pub(super) fn plan(
     Ok(plans)
 }
 
+/// Refuses binds that would let a container write to what the engine keeps of images and containers. Volumes are theirs,
+/// and everything may be read.
+///
+/// # Errors
+/// [`Invalid::OwnDataRoot`].
+pub(super) fn spare_data_root(plans: &[MountPlan], data_root: &Path) -> Result<(), Error> {
+    let volumes = data_root.join("volumes");
+    for point in plans.iter().map(|plan| &plan.point).filter(|point| point.kind == "bind" && point.rw) {
+        let source = Path::new(&point.source);
+        if source.starts_with(data_root) && !source.starts_with(&volumes) {
+            return Err(Invalid::OwnDataRoot(point.source.clone()).into());
+        }
+    }
+    Ok(())
+}
+
 fn plan_bind(bind: &BindMount) -> Result<MountPlan, Error> {
     let destination = checked(&bind.destination)?;
     let is_bind = bind.source.starts_with('/');
@@ -106,7 +123,7 @@ fn plan_request(request: &MountRequest) -> Result<MountPlan, Error> {
     let destination = checked(&request.target)?;
     let mut point = match request.kind {
         MountRequestKind::Bind => {
-            if !request.create_source && !std::path::Path::new(&request.source).exists() {
+            if !request.create_source && !Path::new(&request.source).exists() {
                 return Err(Invalid::BindSource(request.source.clone()).into());
             }
             let mut point = bind_point(&normalise(&request.source), &destination);
@@ -243,6 +260,19 @@ mod tests {
         let plans = planned(vec![bind("db", "/data/", "ro")]).expect("valid");
         let [only] = plans.as_slice() else { panic!("{plans:?}") };
         assert_eq!((only.point.name.as_str(), only.point.rw, only.point.anonymous), ("db", false, false));
+    }
+
+    #[test]
+    fn the_engines_own_files_are_only_read() {
+        let check = |source: &str, mode: &str| {
+            let plans = planned(vec![bind(source, "/x", mode)]).expect("valid");
+            spare_data_root(&plans, Path::new("/var/lib/gantry")).is_ok()
+        };
+        assert!(!check("/var/lib/gantry", "") && !check("/var/lib/x/../gantry/overlay2/", "rw"));
+        assert!(
+            check("/var/lib/gantry", "ro") && check("/var/lib/gantry/volumes", "") && check("/var/lib/gantry2", "")
+        );
+        assert!(check("/", ""));
     }
 
     #[test]

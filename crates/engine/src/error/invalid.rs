@@ -31,6 +31,11 @@ pub enum Invalid {
     /// Words behind a mount's second colon that mean nothing.
     #[error("invalid mode: {0}")]
     MountMode(String),
+    /// A writable bind of what the engine keeps its images and containers in.
+    #[error(
+        "invalid mount config for type \"bind\": {0} is where this daemon keeps images and containers, which a container that writes there would break: mount it read-only (:ro), or only its directory volumes"
+    )]
+    OwnDataRoot(String),
     /// A bind wants mounts to travel, which the place of its source does not give.
     #[error("path {path} is mounted on {place} but it is not a {kinds} mount")]
     NotShared {
