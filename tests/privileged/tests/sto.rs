@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use privileged_tests::archive::{Image, Layer};
 use privileged_tests::fixtures::Fixture;
@@ -400,4 +401,34 @@ fn sto_19_inspect_exposes_the_driver_paths() {
         assert!(lower.len() == 2 && Path::new(lower[1]).join("bin/busybox").exists(), "{lower:?}");
         assert_eq!(client.run(&["inspect", "-f", "{{.GraphDriver.Name}}", &name]).ok(), "overlay2");
     }
+}
+
+#[test]
+fn sto_20_no_forest_of_hard_links() {
+    let daemon = Daemon::shared();
+    let (maker, image) = (daemon.name("maker"), daemon.name("linked"));
+    let script = "echo one >/one; ln /one /two; mkdir /many; for i in $(seq 200); do echo $i >/many/$i; done";
+    daemon.docker(&["run", "--name", &maker, "busybox", "sh", "-c", script]).ok();
+    daemon.docker(&["commit", &maker, &image]).ok();
+    daemon.docker(&["rm", &maker]).ok();
+    let upper = PathBuf::from(daemon.inspect(&image, "{{.GraphDriver.Data.UpperDir}}"));
+    let names: Vec<String> = (0..5).map(|number| daemon.name(&format!("user{number}"))).collect();
+    names.iter().for_each(|name| drop(daemon.docker(&["create", "--name", name, &image]).ok().to_owned()));
+    // Of all the image's files only those have several names that have them in the image, whoever uses it.
+    let several = |directory: &Path| {
+        let output = Command::new("find").arg(directory).args(["-links", "+1", "-type", "f"]).output().unwrap();
+        let mut found: Vec<PathBuf> = String::from_utf8(output.stdout).unwrap().lines().map(PathBuf::from).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(several(&upper), [upper.join("one"), upper.join("two")]);
+    assert_eq!(fs::metadata(upper.join("one")).unwrap().nlink(), 2);
+    for name in &names {
+        let own = PathBuf::from(daemon.inspect(name, "{{.GraphDriver.Data.UpperDir}}"));
+        assert!(several(own.parent().unwrap()).is_empty(), "a container's layer has links into others");
+        let inodes = Command::new("find").arg(own.parent().unwrap()).output().unwrap().stdout;
+        assert!(inodes.split(|byte| *byte == b'\n').count() < 12, "a new container takes few inodes");
+    }
+    daemon.docker(&[&["rm"][..], &names.iter().map(String::as_str).collect::<Vec<_>>()].concat()).ok();
+    daemon.docker(&["rmi", &image]).ok();
 }
