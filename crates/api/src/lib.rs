@@ -25,6 +25,7 @@ pub mod route;
 pub mod system;
 mod version;
 pub mod volume;
+pub mod why;
 
 pub use version::{ApiVersion, VersionError};
 pub use wire::Empty;

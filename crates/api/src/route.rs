@@ -75,6 +75,14 @@ pub enum Operation {
     FirewallExplain,
     /// Our own: what takes space below the data root.
     Usage,
+    /// Our own: whose a path below the data root is.
+    Why,
+    /// Our own: what a prune would remove.
+    PrunePlan,
+    /// Our own: a prune of what was listed before.
+    PruneListed,
+    /// Our own: what a removal by name would remove.
+    RemovalPlan,
     /// Beyond Docker: which layers are here.
     LayersPresent,
     /// Beyond Docker: what distinguishes two images.
@@ -216,6 +224,10 @@ pub const ROUTES: &[Route] = &[
     row(Post,   "/gantry/network/repair",        O::NetworkRepair),
     row(Get,    "/gantry/firewall/explain",      O::FirewallExplain),
     row(Get,    "/gantry/usage",                 O::Usage),
+    row(Get,    "/gantry/why",                   O::Why),
+    row(Post,   "/gantry/prune",                 O::PruneListed),
+    row(Post,   "/gantry/prune/plan",            O::PrunePlan),
+    row(Post,   "/gantry/remove/plan",           O::RemovalPlan),
     row(Post,   "/gantry/layers/present",        O::LayersPresent),
     row(Get,    "/gantry/images/diff",           O::ImageDiff),
     row(Post,   "/gantry/manifests/push",        O::ManifestPush),

@@ -1,8 +1,10 @@
 //! What takes space: `docker system df`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use store::Volume;
+use types::Digest;
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -67,6 +69,14 @@ impl Engine {
             usage.volumes = Some(self.blocking(move || Ok(engine.volume_usage())).await?);
         }
         Ok(usage)
+    }
+
+    /// Bytes of every layer that images have, by the digest that a removal tells.
+    pub(crate) fn layer_sizes(&self) -> HashMap<Digest, u64> {
+        let lease = self.store.lease();
+        let images = self.store.images();
+        let chains = images.iter().flat_map(|image| &image.chain);
+        chains.filter_map(|chain| Some((chain.0, self.store.layer(&lease, chain)?.size))).collect()
     }
 
     fn volume_usage(&self) -> Vec<VolumeUsage> {

@@ -56,6 +56,7 @@ mod volume_references;
 mod volume_rename;
 mod volume_still;
 mod volumes;
+mod why;
 
 pub use ::build::solve::{
     Event as StepEvent, Failure as BuildFailure, Options as BuildOptions, Stream as OutputStream,
@@ -82,9 +83,10 @@ pub use images::{
 pub use lifecycle::{RemoveContainer, StopOptions, WaitCondition};
 pub use log::{DRIVERS as LOG_DRIVERS, check_defaults as check_log_defaults};
 pub use networks::NetworkMember;
-pub use prune::Pruned;
+pub use prune::{Kept, PruneRequest, Pruned, RemovalRequest, Removals, Thing, ThingKind};
 pub use query::ListContainers;
 pub use runtime::cgroup::BlkioEntry;
 pub use stats::{ContainerStats, InterfaceStats, Sample, StatsReader};
 pub use system::{CgroupFeatures, ContainerCounts, Machine, SystemInfo, VersionInfo};
 pub use volume_archive::RestoredVolume;
+pub use why::Why;

@@ -182,10 +182,8 @@ impl Engine {
                 }
                 wait_ended(&container, Some(KILL_TIMEOUT)).await;
             }
-        } else if let status @ Status { state: ContainerState::Restarting { .. }, .. } = &container.status() {
-            // To Docker one that is about to be started again is running.
-            let (name, state) = (format!("/{}", status.name), status.state.word());
-            return Err(StateConflict::RemoveRunning { name, state }.into());
+        } else {
+            container.status().check_removable()?;
         }
         match container.ask(|reply| Command::Remove { volumes: options.volumes, reply }).await {
             // `--rm` was faster.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use network::{EndpointRecord, LinkRecord, MacAddress, NetworkInfo, NetworkRequest};
 use types::{ContainerId, EndpointId};
 
@@ -11,7 +10,7 @@ use crate::attachments::{self, Candidate};
 use crate::container::{Command, Container};
 use crate::engine::Engine;
 use crate::error::{Error, Invalid};
-use crate::filters::{Filters, InvalidFilter, PruneFilter, any, check_keys, label, labels_match, truth};
+use crate::filters::{Filters, InvalidFilter, any, check_keys, label, labels_match, truth};
 use crate::model::{ContainerSpec, EndpointRequest, EventKind, NetworkMode};
 use crate::resolver::Upstream;
 use crate::start::{self, HostResolvConf};
@@ -105,38 +104,6 @@ impl Engine {
         .await
     }
 
-    /// Removes the networks of users that nobody is on; returns their names.
-    ///
-    /// # Errors
-    /// `InvalidParameter` for a filter that means nothing.
-    pub async fn prune_networks(self: &Arc<Self>, filters: &Filters) -> Result<Vec<String>, Error> {
-        let filter = PruneFilter::parse(filters, &["until"], Timestamp::now())?;
-        let engine = Arc::clone(self);
-        self.blocking(move || {
-            let used = engine.used_networks();
-            let mut removed = Vec::new();
-            for network in engine.network.networks() {
-                let meant = filter.matches_map(network.created.parse().ok(), &network.labels);
-                if network.predefined || network.config_only || used.contains(&network.id) || !meant {
-                    continue;
-                }
-                match engine.remove_network(&network) {
-                    Ok(()) => removed.push(network.name),
-                    // Somebody came in between.
-                    Err(Error::Network(network::Error::ActiveEndpoints { .. } | network::Error::UnknownNetwork(_))) => {
-                    }
-                    Err(error) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(network = network.name, error, "not pruned");
-                    }
-                }
-            }
-            engine.prune_event(EventKind::Network, 0);
-            Ok(removed)
-        })
-        .await
-    }
-
     /// Puts a container on a network, now when it runs, and at its later starts.
     ///
     /// # Errors
@@ -168,23 +135,23 @@ impl Engine {
         container.ask(|reply| Command::Disconnect(network, reply)).await
     }
 
-    fn remove_network(&self, network: &NetworkInfo) -> Result<(), Error> {
-        match self.network.remove_network(network.id.as_str()) {
-            Ok(_) => {}
-            Err(network::Error::ActiveEndpoints { name, id, .. }) => {
-                let short =
-                    |member: &NetworkMember| format!("name:\"{}\" id:\"{}\"", member.name, member.endpoint.short());
-                let members: Vec<String> = self.members(network).iter().map(short).collect();
-                let endpoints = if members.is_empty() { String::new() } else { format!(" ({})", members.join(", ")) };
-                return Err(network::Error::ActiveEndpoints { name, id, endpoints }.into());
-            }
-            Err(error) => return Err(error.into()),
-        }
+    pub(crate) fn remove_network(&self, network: &NetworkInfo) -> Result<(), Error> {
+        let removed = self.network.remove_network(network.id.as_str());
+        removed.map_err(|error| self.with_members(network, error))?;
         self.network_event(network, "destroy");
         Ok(())
     }
 
-    fn members(&self, network: &NetworkInfo) -> Vec<NetworkMember> {
+    /// The refusal to remove a network, with who is on it.
+    pub(crate) fn with_members(&self, network: &NetworkInfo, error: network::Error) -> network::Error {
+        let network::Error::ActiveEndpoints { name, id, .. } = error else { return error };
+        let short = |member: &NetworkMember| format!("name:\"{}\" id:\"{}\"", member.name, member.endpoint.short());
+        let members: Vec<String> = self.members(network).iter().map(short).collect();
+        let endpoints = if members.is_empty() { String::new() } else { format!(" ({})", members.join(", ")) };
+        network::Error::ActiveEndpoints { name, id, endpoints }
+    }
+
+    pub(crate) fn members(&self, network: &NetworkInfo) -> Vec<NetworkMember> {
         let containers = self.containers.snapshot();
         let members = containers.iter().filter_map(|container| {
             let status = container.status();
@@ -199,7 +166,7 @@ impl Engine {
         members.collect()
     }
 
-    fn used_networks(&self) -> std::collections::HashSet<types::NetworkId> {
+    pub(crate) fn used_networks(&self) -> std::collections::HashSet<types::NetworkId> {
         let containers = self.containers.snapshot();
         containers
             .iter()

@@ -119,6 +119,14 @@ impl VolumeReferences {
         used.map(|(name, volume)| (name.clone(), volume.containers.len())).collect()
     }
 
+    /// Whether [`Self::close`] would succeed now.
+    ///
+    /// # Errors
+    /// [`store::Error::VolumeInUse`].
+    pub(crate) fn check_free(&self, name: &str) -> Result<(), Error> {
+        self.close(name).map(drop)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Volume>> {
         self.volumes.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -35,13 +35,19 @@ impl Network {
 
     /// Removes a configuration that no network was made from; called while `changing` is held.
     pub(crate) fn remove_configuration(&self, found: NetworkInfo) -> Result<NetworkInfo, Error> {
-        let used = self.bridges().users.iter().any(|user| user.record.definition.config_from == found.name);
-        if used || self.drivers.all().iter().any(|other| other.definition.config_from == found.name) {
-            return Err(Error::ConfigurationInUse(found.name));
-        }
+        self.check_unused(&found)?;
         remove_user(&paths::configuration_record(&self.config, &found.id))?;
         self.configurations.write().unwrap_or_else(PoisonError::into_inner).retain(|other| other.id != found.id);
         Ok(found)
+    }
+
+    /// Whether no network was made from it.
+    pub(crate) fn check_unused(&self, found: &NetworkInfo) -> Result<(), Error> {
+        let used = self.bridges().users.iter().any(|user| user.record.definition.config_from == found.name);
+        if used || self.drivers.all().iter().any(|other| other.definition.config_from == found.name) {
+            return Err(Error::ConfigurationInUse(found.name.clone()));
+        }
+        Ok(())
     }
 
     /// The request with the settings of the configuration that it names.

@@ -9,7 +9,7 @@ use crate::bridge::GatewayMode;
 use crate::bridges::{Bridges, User, open_user};
 use crate::definition::{Definition, Subnet, UserNetwork};
 use crate::driver::{self, DriverError, Lease, Wanted};
-use crate::network::lock;
+use crate::network::{State, lock};
 use crate::observe::Observed;
 use crate::options::BridgeOptions;
 use crate::pool::Pools;
@@ -64,13 +64,26 @@ impl Network {
         made.map(|()| info::user(&record))
     }
 
-    /// Removes a network that no container is on.
-    pub fn remove_network(&self, reference: &str) -> Result<NetworkInfo, Error> {
-        let changing = lock(&self.changing);
+    /// The network, when nothing keeps it from being removed now.
+    ///
+    /// # Errors
+    /// As [`Network::remove_network`].
+    pub fn removable(&self, reference: &str) -> Result<NetworkInfo, Error> {
         let found = self.network(reference)?;
         if found.predefined {
             return Err(Error::RemovePredefined(found.name));
         }
+        if found.config_only {
+            self.check_unused(&found)?;
+        }
+        idle(&lock(&self.state), &found)?;
+        Ok(found)
+    }
+
+    /// Removes a network that no container is on.
+    pub fn remove_network(&self, reference: &str) -> Result<NetworkInfo, Error> {
+        let changing = lock(&self.changing);
+        let found = self.removable(reference)?;
         if found.config_only {
             return self.remove_configuration(found);
         }
@@ -82,10 +95,7 @@ impl Network {
         // Whoever comes later finds no addresses.
         let pools = {
             let mut state = lock(&self.state);
-            if state.endpoints.values().any(|endpoint| endpoint.network == found.id) {
-                let (name, id) = (found.name, found.id.to_string());
-                return Err(Error::ActiveEndpoints { name, id, endpoints: String::new() });
-            }
+            idle(&state, &found)?;
             state.pools.remove(&found.id)
         };
         let removed = self.unmake(&user).and_then(|()| remove_user(&paths::user_record(&self.config, &found.id)));
@@ -223,6 +233,15 @@ fn families(request: &NetworkRequest, options: &BridgeOptions) -> Result<(bool, 
 }
 
 /// A network may have any name but none, and those of the predefined ones.
+/// Whether no container is on the network.
+pub(crate) fn idle(state: &State, network: &NetworkInfo) -> Result<(), Error> {
+    if state.endpoints.values().any(|endpoint| endpoint.network == network.id) {
+        let (name, id) = (network.name.clone(), network.id.to_string());
+        return Err(Error::ActiveEndpoints { name, id, endpoints: String::new() });
+    }
+    Ok(())
+}
+
 fn check_name(name: &str) -> Result<(), Error> {
     if name.trim().is_empty() {
         return Err(Error::InvalidName(name.to_owned()));

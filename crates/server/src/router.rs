@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::failure::Failure;
 use crate::handlers::{
     archive, attach, beyond, build, commit, containers, disk_usage, exec, fsck, host_network, images, networks,
-    plugins, prune, registry, stats, system, volume_verbs, volumes,
+    plugins, prune, registry, removals, stats, system, volume_verbs, volumes,
 };
 use crate::path;
 use crate::peer::Peer;
@@ -86,6 +86,10 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::NetworkRepair    => Box::pin(host_network::repair(call)),
         O::FirewallExplain  => Box::pin(host_network::explain(call)),
         O::Usage            => Box::pin(fsck::usage(call)),
+        O::PrunePlan        => Box::pin(removals::prune_plan(call)),
+        O::PruneListed      => Box::pin(removals::prune_listed(call)),
+        O::RemovalPlan      => Box::pin(removals::removal_plan(call)),
+        O::Why              => Box::pin(fsck::why(call)),
         O::ContainerList    => Box::pin(containers::list(call)),
         O::ContainerCreate  => Box::pin(containers::create(call)),
         O::ContainerInspect => Box::pin(containers::inspect(call)),

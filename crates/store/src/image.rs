@@ -1,5 +1,6 @@
 //! Images as callers see them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use types::{ContainerId, Digest, Reference};
@@ -34,13 +35,15 @@ pub type ImageSummary = Arc<Image>;
 
 /// How to remove an image.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RemoveImage {
+pub struct RemoveImage<'a> {
     /// Remove it although stopped containers use it or several names point at it.
     pub force: bool,
     /// Remove untagged parents too.
     pub prune_children: bool,
     /// Only when it has no name and no work in progress made it.
     pub nameless: bool,
+    /// Only images among these, parents included; `None` is any.
+    pub only: Option<&'a HashSet<ImageId>>,
 }
 
 /// A container that uses an image, as the caller of `remove` reports it.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use types::{Digest, InvalidReference, Reference};
 
 use crate::records::image_from;
+use crate::state::State;
 use crate::stream::sha256;
 use crate::{Error, Image, ImageId, ImageSummary, Lease, Result, Store, driver};
 
@@ -24,37 +25,7 @@ impl Store {
     /// [`Error::NoSuchImage`], also for a beginning that several ids share, as with Docker;
     /// [`Error::Reference`] for a malformed name.
     pub fn resolve(&self, name: &str) -> Result<ImageId> {
-        let state = self.0.state();
-        let missing = |name: &str| Error::NoSuchImage(name.to_owned());
-        let full = name.parse::<Digest>().or_else(|_| Digest::from_hex(name));
-        if let Ok(id) = full.map(ImageId) {
-            return state.images.contains_key(&id).then_some(id).ok_or_else(|| missing(&id.to_string()));
-        }
-        let shown = match name.parse::<Reference>() {
-            Ok(reference) => {
-                if let Some(id) = state.names.image(&reference) {
-                    return Ok(id);
-                }
-                reference.with_default_tag().familiar()
-            }
-            // `sha256:` and the beginning of an id is not a reference, but an id to Docker.
-            Err(InvalidReference::Id(_)) => name.to_owned(),
-            Err(error) => {
-                if !name.starts_with("sha256:") {
-                    return Err(Error::Reference(error));
-                }
-                name.to_owned()
-            }
-        };
-        let prefix = name.strip_prefix("sha256:").unwrap_or(name);
-        if prefix.is_empty() || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(missing(&shown));
-        }
-        let mut found = state.images.keys().filter(|id| id.hex().starts_with(prefix));
-        match (found.next(), found.next()) {
-            (Some(id), None) => Ok(*id),
-            _ => Err(missing(&shown)),
-        }
+        self.0.state().resolve(name)
     }
 
     /// The image that has this very name, which has a tag or a digest.
@@ -191,5 +162,41 @@ impl Store {
         std::fs::rename(draft, &path).map_err(|source| Error::io("rename", &path, source))?;
         state.images.insert(image.id, Arc::new(image));
         Ok(())
+    }
+}
+
+impl State {
+    /// As [`Store::resolve`].
+    pub(crate) fn resolve(&self, name: &str) -> Result<ImageId> {
+        let missing = |name: &str| Error::NoSuchImage(name.to_owned());
+        let full = name.parse::<Digest>().or_else(|_| Digest::from_hex(name));
+        if let Ok(id) = full.map(ImageId) {
+            return self.images.contains_key(&id).then_some(id).ok_or_else(|| missing(&id.to_string()));
+        }
+        let shown = match name.parse::<Reference>() {
+            Ok(reference) => {
+                if let Some(id) = self.names.image(&reference) {
+                    return Ok(id);
+                }
+                reference.with_default_tag().familiar()
+            }
+            // `sha256:` and the beginning of an id is not a reference, but an id to Docker.
+            Err(InvalidReference::Id(_)) => name.to_owned(),
+            Err(error) => {
+                if !name.starts_with("sha256:") {
+                    return Err(Error::Reference(error));
+                }
+                name.to_owned()
+            }
+        };
+        let prefix = name.strip_prefix("sha256:").unwrap_or(name);
+        if prefix.is_empty() || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(missing(&shown));
+        }
+        let mut found = self.images.keys().filter(|id| id.hex().starts_with(prefix));
+        match (found.next(), found.next()) {
+            (Some(id), None) => Ok(*id),
+            _ => Err(missing(&shown)),
+        }
     }
 }

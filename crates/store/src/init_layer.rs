@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// The directory of the one for all.
 pub(crate) const SHARED: &str = "shared-init";
 /// Its short link, the same in every data root: layers that name it outlive a loss of the link.
-const LINK: &str = "INITINITINITINITINITINIT22";
+pub(crate) const LINK: &str = "INITINITINITINITINITINIT22";
 
 const DIRECTORIES: [&CStr; 6] = [c"dev", c"dev/pts", c"dev/shm", c"etc", c"proc", c"sys"];
 const FILES: [&CStr; 5] = [c".dockerenv", c"dev/console", c"etc/hostname", c"etc/hosts", c"etc/resolv.conf"];

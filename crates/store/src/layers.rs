@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use types::Digest;
 
 use crate::driver::{self, Driver, Slot};
-use crate::state::{BlobRecord, LayerEntry};
+use crate::state::{BlobRecord, LayerEntry, State};
 use crate::stream::{Compression, media_type};
 use crate::{BlobInfo, ChainId, DiffId, Error, Layer, Lease, Result, Store};
 
@@ -29,6 +29,16 @@ pub(crate) struct NewLayer<'a> {
     pub(crate) slot: &'a Slot,
     pub(crate) depth: usize,
     pub(crate) blob: &'a BlobFile,
+}
+
+/// A layer that nothing used, and what goes with it.
+pub(crate) struct CollectedLayer {
+    pub(crate) layer: Layer,
+    pub(crate) directory: String,
+    /// Those that are kept for it and for no other layer.
+    pub(crate) blobs: Vec<BlobRecord>,
+    /// No other layer has its content.
+    pub(crate) last: bool,
 }
 
 impl Store {
@@ -123,44 +133,52 @@ impl Store {
     /// Removes a layer and its parents as far as nothing uses them; the removed ones, topmost first.
     pub(crate) fn collect(&self, top: ChainId) -> Vec<ChainId> {
         let inner = &self.0;
-        let mut removed = Vec::new();
-        let mut next = Some(top);
-        let mut directories = Vec::new();
-        let mut blobs = Vec::new();
-        {
+        let collected = {
             let mut state = inner.state();
-            while let Some(chain) = next.take() {
-                if !state.is_unused(&chain) {
-                    break;
-                }
-                let Some(entry) = state.layers.remove(&chain) else { break };
-                next = entry.layer.parent;
+            let collected = state.collect(top);
+            for CollectedLayer { layer, blobs, last, .. } in &collected {
                 // The record goes first: what a crash leaves then is swept at the next start.
-                let _ = inner.sweeper.take(&[inner.paths.layer_record(&chain)]);
-                inner.flusher.gone(&chain);
-                let diff = entry.layer.diff;
-                if !state.layers.values().any(|other| other.layer.diff == diff) {
-                    for record in state.blobs.remove(&diff).unwrap_or_default() {
-                        state.diff_of_blob.remove(&record.digest);
-                        blobs.push(record.digest);
-                    }
-                    let _ = fs::remove_file(inner.paths.v2metadata(&diff));
+                let _ = inner.sweeper.take(&[inner.paths.layer_record(&layer.chain)]);
+                inner.flusher.gone(&layer.chain);
+                if *last {
+                    let _ = fs::remove_file(inner.paths.v2metadata(&layer.diff));
                 }
-                directories.push(entry.slot.id);
-                removed.push(chain);
+                // Under the lock, so that a transfer of the same blob cannot meet its removal.
+                for blob in blobs {
+                    let _ = fs::remove_file(inner.paths.blob(&blob.digest));
+                    let _ = fs::remove_file(inner.paths.diffid_by_digest().join(blob.digest.hex()));
+                }
             }
-            // Under the lock, so that a transfer of the same blob cannot meet its removal.
-            for blob in blobs {
-                let _ = fs::remove_file(inner.paths.blob(&blob));
-                let _ = fs::remove_file(inner.paths.diffid_by_digest().join(blob.hex()));
+            collected
+        };
+        for CollectedLayer { directory, .. } in &collected {
+            if let Err(error) = inner.driver.remove(&inner.paths, &inner.sweeper, directory) {
+                tracing::warn!(layer = directory, %error, "cannot remove a layer's files");
             }
         }
-        for id in directories {
-            if let Err(error) = inner.driver.remove(&inner.paths, &inner.sweeper, &id) {
-                tracing::warn!(layer = id, %error, "cannot remove a layer's files");
+        collected.into_iter().map(|collected| collected.layer.chain).collect()
+    }
+}
+
+impl State {
+    /// Forgets a layer and its parents as far as nothing uses them, topmost first.
+    pub(crate) fn collect(&mut self, top: ChainId) -> Vec<CollectedLayer> {
+        let mut collected = Vec::new();
+        let mut next = Some(top);
+        while let Some(chain) = next.take() {
+            if !self.is_unused(&chain) {
+                break;
             }
+            let Some(LayerEntry { layer, slot, .. }) = self.layers.remove(&chain) else { break };
+            next = layer.parent;
+            let last = !self.layers.values().any(|other| other.layer.diff == layer.diff);
+            let blobs = if last { self.blobs.remove(&layer.diff).unwrap_or_default() } else { Vec::new() };
+            for blob in &blobs {
+                self.diff_of_blob.remove(&blob.digest);
+            }
+            collected.push(CollectedLayer { layer, directory: slot.id, blobs, last });
         }
-        removed
+        collected
     }
 }
 

@@ -39,6 +39,7 @@ mod pack_sparse;
 mod partial;
 mod paths;
 mod records;
+mod rehearsal;
 mod remove;
 mod remove_tree;
 mod save;
@@ -60,6 +61,7 @@ mod volume_draft;
 mod volume_mount;
 mod volume_plugin;
 mod volume_rename;
+mod whose;
 
 pub use blobs::KnownBlob;
 pub use changes::{Change, ChangeKind};
@@ -76,15 +78,17 @@ pub use lease::Lease;
 pub use manifest::ImageManifest;
 pub use partial::Partial;
 pub use records::chain_ids;
+pub use rehearsal::Rehearsal;
 pub use save::SaveOptions;
 pub use scratch::Scratch;
 pub use shift::Shift;
 pub use store::{BlobInfo, DriverChoice, Expected, ImportOptions, Layer, LoadEvent, Loaded, Store, StoreConfig};
-pub use usage::{USAGE_KINDS, Usage, UsageKind};
+pub use usage::{USAGE_KINDS, Usage, UsageKind, allocated};
 pub use view::{Access, ViewMount, ViewSource};
 pub use volume::{Volume, VolumeRequest, random_volume_name};
 pub use volume_draft::VolumeDraft;
 pub use volume_plugin::{ListedVolumes, MadeVolume, VolumeDetails, VolumeScope};
+pub use whose::Owner;
 
 /// The result of every operation of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

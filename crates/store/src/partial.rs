@@ -45,12 +45,20 @@ impl Store {
         fs::metadata(self.0.paths.partial(digest)).map_or(0, |file| file.len())
     }
 
-    /// Forgets a blob that arrived, or one that nobody wants; not while a download has it.
-    pub fn forget_partial(&self, digest: &Digest) {
+    /// Forgets a blob that arrived, or one that nobody wants; not while a download has it. Gives the bytes that this freed.
+    pub fn forget_partial(&self, digest: &Digest) -> u64 {
         let taken = self.0.partials.lock();
-        if !taken.contains(digest) {
-            remove(&self.0.paths.partial(digest));
+        if taken.contains(digest) {
+            return 0;
         }
+        let size = self.partial_size(digest);
+        remove(&self.0.paths.partial(digest));
+        size
+    }
+
+    /// Whether a download has this blob at the moment.
+    pub(crate) fn is_downloading(&self, digest: &Digest) -> bool {
+        self.0.partials.lock().contains(digest)
     }
 
     /// Bytes of all partial blobs.
@@ -59,17 +67,14 @@ impl Store {
         self.partials().iter().map(|(_, size, _)| size).sum()
     }
 
-    /// Removes the partial blobs that no download has; gives the bytes that this freed.
-    pub fn prune_partials(&self) -> u64 {
+    /// The partial blobs that no download has, those untouched for longest first, with their bytes.
+    #[must_use]
+    pub fn idle_partials(&self) -> Vec<(Digest, u64)> {
         let taken = self.0.partials.lock();
-        let mut freed = 0;
-        for (digest, size, _) in self.partials() {
-            if !taken.contains(&digest) {
-                remove(&self.0.paths.partial(&digest));
-                freed += size;
-            }
-        }
-        freed
+        let mut idle = self.partials();
+        idle.retain(|(digest, ..)| !taken.contains(digest));
+        idle.sort_by_key(|(_, _, changed)| *changed);
+        idle.into_iter().map(|(digest, size, _)| (digest, size)).collect()
     }
 
     /// Removes what is too old, and then the oldest ones of what is too much.
@@ -166,6 +171,10 @@ mod tests {
     use super::*;
     use crate::{DriverChoice, StoreConfig};
 
+    fn prune(store: &Store) -> u64 {
+        store.idle_partials().iter().map(|(digest, _)| store.forget_partial(digest)).sum()
+    }
+
     fn open(root: &Path) -> Store {
         Store::open(StoreConfig { data_root: root.join("data"), driver: DriverChoice::Vfs }).expect("open")
     }
@@ -179,7 +188,7 @@ mod tests {
         let mut file = partial.open(&directory.path().join("data/tmp/one")).expect("open");
         file.write_all(b"half").expect("write");
         store.forget_partial(&digest);
-        assert_eq!((store.partial_size(&digest), store.prune_partials()), (4, 0));
+        assert_eq!((store.partial_size(&digest), prune(&store)), (4, 0));
         drop((partial, store));
 
         let store = open(directory.path());
@@ -191,7 +200,7 @@ mod tests {
         file.write_all(b" more").expect("write");
         assert_eq!((text.as_str(), store.partial_size(&digest)), ("half", 9));
         drop(partial);
-        assert_eq!((store.prune_partials(), store.partials_size()), (9, 0));
+        assert_eq!((prune(&store), store.partials_size()), (9, 0));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) struct Inner {
 }
 
 /// Images, names, layers and who keeps them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     pub(crate) images: HashMap<ImageId, Arc<Image>>,
     pub(crate) names: Names,

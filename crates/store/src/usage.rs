@@ -138,9 +138,15 @@ pub(crate) fn of(directory: &Path) -> Usage {
 }
 
 /// Bytes of the disk's blocks below a path.
-pub(crate) fn allocated(path: &Path) -> u64 {
-    let mut sum = 0;
-    Walk::new(path).tree(path, &mut |_, usage| sum += usage.allocated);
+#[must_use]
+pub fn allocated(path: &Path) -> u64 {
+    sum(path).allocated
+}
+
+/// What there is at a path and below it.
+pub(crate) fn sum(path: &Path) -> Usage {
+    let mut sum = Usage::default();
+    Walk::new(path).tree(path, &mut |_, usage| sum.add(usage));
     sum
 }
 

@@ -11,8 +11,8 @@ use store::{ContainerUse, DriverChoice, Error, RemoveImage, Removed};
 use tar::EntryType;
 use types::{ContainerId, Kind, Reference};
 
-const FORCE: RemoveImage = RemoveImage { force: true, prune_children: true, nameless: false };
-const PLAIN: RemoveImage = RemoveImage { force: false, prune_children: true, nameless: false };
+const FORCE: RemoveImage = RemoveImage { force: true, prune_children: true, nameless: false, only: None };
+const PLAIN: RemoveImage = RemoveImage { force: false, prune_children: true, nameless: false, only: None };
 
 fn container(byte: u8) -> ContainerId {
     ContainerId::from_bytes([byte; 32])

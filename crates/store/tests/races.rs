@@ -87,7 +87,7 @@ fn save_it(store: &Store, number: usize) {
 }
 
 fn prune(store: &Store) {
-    let options = RemoveImage { force: false, prune_children: true, nameless: true };
+    let options = RemoveImage { force: false, prune_children: true, nameless: true, only: None };
     for image in store.images() {
         if image.repo_tags.is_empty() {
             lost(store.remove(&image.id.hex(), options, &no_one));
@@ -106,8 +106,8 @@ fn remember(store: &Store, number: usize) {
     store.remember_blob(&diff, &blob).unwrap();
 }
 
-const FORCE: RemoveImage = RemoveImage { force: true, prune_children: true, nameless: false };
-const PLAIN: RemoveImage = RemoveImage { force: false, prune_children: true, nameless: false };
+const FORCE: RemoveImage = RemoveImage { force: true, prune_children: true, nameless: false, only: None };
+const PLAIN: RemoveImage = RemoveImage { force: false, prune_children: true, nameless: false, only: None };
 
 type Work<'a> = Box<dyn Fn(usize) + Send + Sync + 'a>;
 

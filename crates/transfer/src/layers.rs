@@ -123,7 +123,7 @@ impl Plan {
         let mut unpacking = Unpacking::begin(store, lease, steps, scratch, progress);
         let done = match unpacking.place_all(store, lease, progress).await {
             Ok(diffs) => {
-                blobs.iter().for_each(|blob| store.forget_partial(blob));
+                forget(store, &blobs);
                 document(&diffs)
             }
             Err(error) => Err(error),
@@ -133,7 +133,7 @@ impl Plan {
             unpacking.end().await;
             match error.is_interruption() {
                 true => store.sweep_partials(),
-                false => blobs.iter().for_each(|blob| store.forget_partial(blob)),
+                false => forget(store, &blobs),
             }
         }
         done
@@ -248,4 +248,10 @@ fn spawn(
         });
     }
     tasks
+}
+
+fn forget(store: &Store, blobs: &[Digest]) {
+    for blob in blobs {
+        store.forget_partial(blob);
+    }
 }

@@ -270,7 +270,8 @@ fn x_03_prune_removes_what_nobody_uses() {
         daemon.docker(&["run", "--name", "gone", "busybox", "sh", "-c", "echo 12345 > /f"]).exits(0);
         daemon.docker(&["run", "--name", "kept", "--label", "keep", "busybox", "true"]).exits(0);
         let asked = client.run_with_input(&["container", "prune"], b"n\n");
-        assert!(asked.stdout.starts_with("WARNING! This will remove all stopped containers.\nAre you sure"), "{asked}");
+        assert!(asked.stdout.starts_with("WARNING! This will remove all stopped containers.\n"), "{asked}");
+        assert!(asked.stdout.contains("\nAre you sure you want to continue? [y/N] "), "{asked}");
         let run = client.run(&["container", "prune", "-f", "--filter", "label!=keep"]);
         let lines = run.lines();
         assert_eq!((lines[0], lines.len()), ("Deleted Containers:", 4), "{run}");

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::container_body::strings;
+use super::dry_run::{self, DRY_RUN};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -48,7 +49,7 @@ pub static RM: Command = Command {
     paths: &["network rm", "network remove"],
     usage: "NETWORK [NETWORK...]",
     about: "Remove one or more networks",
-    flags: &[&[Flag::switch("force", "Do not error if the network does not exist").short('f')]],
+    flags: &[&[Flag::switch("force", "Do not error if the network does not exist").short('f'), DRY_RUN]],
     interspersed: true,
     args: Args::AtLeast(1),
     run: remove,
@@ -94,6 +95,10 @@ fn disconnect(context: &Context, m: &Matches) -> Result<(), Failure> {
 }
 
 fn remove(context: &Context, m: &Matches) -> Result<(), Failure> {
+    if m.on("dry-run") {
+        let body = json!({ "Kind": "network", "Names": m.args(), "Force": m.on("force") });
+        return dry_run::removal(context, &body, m.on("force"));
+    }
     let client = context.client()?;
     let mut failed = false;
     // One after the other, and each complaint where it belongs, as Docker's client does.

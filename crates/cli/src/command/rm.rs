@@ -1,6 +1,9 @@
 //! `rm`.
 
+use serde_json::json;
+
 use super::common::container_path;
+use super::dry_run::{self, DRY_RUN};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -15,6 +18,7 @@ pub static COMMAND: Command = Command {
         Flag::switch("force", "Force the removal of a running container (uses SIGKILL)").short('f'),
         Flag::switch("link", "Remove the specified link").short('l'),
         Flag::switch("volumes", "Remove anonymous volumes associated with the container").short('v'),
+        DRY_RUN,
     ]],
     interspersed: true,
     args: Args::AtLeast(1),
@@ -22,6 +26,14 @@ pub static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
+    if m.on("dry-run") {
+        if m.on("link") {
+            return Err(Failure::Invalid("conflicting options: --link and --dry-run".to_owned()));
+        }
+        let names: Vec<&str> = m.args().iter().map(|name| name.trim_matches('/')).collect();
+        let body = json!({ "Kind": "container", "Names": names, "Force": m.on("force"), "Volumes": m.on("volumes") });
+        return dry_run::removal(context, &body, m.on("force"));
+    }
     let client = context.client()?;
     let names = m.args();
     let remove = |name: &str| {

@@ -1,5 +1,8 @@
 //! `rmi`.
 
+use serde_json::json;
+
+use super::dry_run::{self, DRY_RUN};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -14,6 +17,7 @@ pub static COMMAND: Command = Command {
     flags: &[&[
         Flag::switch("force", "Force removal of the image").short('f'),
         Flag::switch("no-prune", "Do not delete untagged parents"),
+        DRY_RUN,
     ]],
     interspersed: true,
     args: Args::AtLeast(1),
@@ -21,6 +25,11 @@ pub static COMMAND: Command = Command {
 };
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
+    if m.on("dry-run") {
+        let (force, keep_parents) = (m.on("force"), m.on("no-prune"));
+        let body = json!({ "Kind": "image", "Names": m.args(), "Force": force, "KeepParents": keep_parents });
+        return dry_run::removal(context, &body, force);
+    }
     let client = context.client()?;
     let (mut failed, mut fatal) = (Vec::new(), false);
     for name in m.args() {

@@ -1,7 +1,7 @@
 //! `system df`: what takes space, in sums or thing by thing.
 
 use super::common::TABLE_FORMAT;
-use super::{Args, Command, image_ls, ps, volume};
+use super::{Args, Command, image_ls, ps, system_why, volume};
 use crate::Failure;
 use crate::context::Context;
 use crate::flags::{Flag, Matches};
@@ -18,6 +18,7 @@ pub static COMMAND: Command = Command {
     flags: &[&[
         Flag::value("format", "string", TABLE_FORMAT),
         Flag::switch("verbose", "Show detailed information on space usage").short('v'),
+        Flag::value("why", "path", "Tell whose a path below the data root is (Gantry only)"),
     ]],
     interspersed: true,
     args: Args::None,
@@ -59,6 +60,9 @@ struct Sum {
 }
 
 fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
+    if let Some(path) = m.maybe("why") {
+        return system_why::run(context, m, path);
+    }
     let request = context.client()?.get("/system/df");
     let usage: Value = context.wait(async { Ok(request.fetch().await?) })?;
     let format = m.text("format");

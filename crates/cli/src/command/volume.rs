@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::common::{TABLE_FORMAT, for_all};
+use super::dry_run::{self, DRY_RUN};
 use super::{Args, Command};
 use crate::Failure;
 use crate::context::Context;
@@ -48,7 +49,7 @@ pub static RM: Command = Command {
     paths: &["volume rm", "volume remove"],
     usage: "[OPTIONS] VOLUME [VOLUME...]",
     about: "Remove one or more volumes. You cannot remove a volume that is in use by a container.",
-    flags: &[&[Flag::switch("force", "Force the removal of one or more volumes").short('f')]],
+    flags: &[&[Flag::switch("force", "Force the removal of one or more volumes").short('f'), DRY_RUN]],
     interspersed: true,
     args: Args::AtLeast(1),
     run: remove,
@@ -99,6 +100,10 @@ fn list(context: &Context, m: &Matches) -> Result<(), Failure> {
 }
 
 fn remove(context: &Context, m: &Matches) -> Result<(), Failure> {
+    if m.on("dry-run") {
+        let body = json!({ "Kind": "volume", "Names": m.args(), "Force": m.on("force") });
+        return dry_run::removal(context, &body, m.on("force"));
+    }
     let client = context.client()?;
     for_all(context, m.args(), |name| async move {
         client.delete(&format!("/volumes/{}", client::escape(&name))).flag("force", m.on("force")).done().await

@@ -6,6 +6,7 @@ use network::EndpointRecord;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::attachments::{Attachments, Link};
+use crate::error::StateConflict;
 use crate::model::{ContainerState, Health, Overrides};
 
 /// Name, state and what belongs to the present run.
@@ -57,6 +58,15 @@ pub struct Status {
 }
 
 impl Status {
+    /// Whether the container may be removed without force. To Docker one that is about to be started again is running.
+    pub(crate) fn check_removable(&self) -> Result<(), StateConflict> {
+        if self.state.is_running() || matches!(self.state, ContainerState::Restarting { .. }) {
+            let (name, state) = (format!("/{}", self.name), self.state.word());
+            return Err(StateConflict::RemoveRunning { name, state });
+        }
+        Ok(())
+    }
+
     /// Of a container that has just been created.
     #[must_use]
     pub fn created(name: String) -> Self {

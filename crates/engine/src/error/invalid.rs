@@ -4,6 +4,14 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Invalid {
+    /// A path that is asked about and not below the data root.
+    #[error("{path} is not below the data root {}", root.display())]
+    OutsideDataRoot {
+        /// As given.
+        path: String,
+        /// Where the engine keeps everything.
+        root: std::path::PathBuf,
+    },
     /// A user that the image does not know.
     #[error("unable to find user {0}: no matching entries in passwd file")]
     User(String),

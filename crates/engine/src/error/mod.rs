@@ -32,6 +32,9 @@ pub enum Error {
         /// As asked for.
         container: String,
     },
+    /// A path that is asked about and not there.
+    #[error("no such file or directory: {}", .0.display())]
+    NoSuchFile(PathBuf),
     /// No container has an endpoint of that name.
     #[error("endpoint {0} not found")]
     NoSuchEndpoint(String),
@@ -224,9 +227,11 @@ impl From<Invalid> for Error {
 impl Kind for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchContainer(_) | Self::NoSuchEndpoint(_) | Self::NoSuchExec(_) | Self::NoSuchPath { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoSuchContainer(_)
+            | Self::NoSuchEndpoint(_)
+            | Self::NoSuchExec(_)
+            | Self::NoSuchFile(_)
+            | Self::NoSuchPath { .. } => ErrorKind::NotFound,
             Self::Invalid(Invalid::JoinStopped(_) | Invalid::UpdateConflict(_)) => ErrorKind::Conflict,
             Self::AmbiguousPrefix(_)
             | Self::InvalidName(_)

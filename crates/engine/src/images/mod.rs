@@ -67,7 +67,7 @@ impl Engine {
     }
 
     /// The containers that use an image.
-    fn users_of(&self, image: &ImageId) -> Vec<ContainerUse> {
+    pub(crate) fn users_of(&self, image: &ImageId) -> Vec<ContainerUse> {
         let containers = self.containers.snapshot();
         let mounts = |spec: &crate::model::ContainerSpec| {
             spec.mounts.iter().filter_map(|point| point.image).any(|mounted| mounted.id == image.0)

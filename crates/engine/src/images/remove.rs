@@ -42,14 +42,14 @@ impl Engine {
             for platform in &platforms {
                 engine.find_image_for(&name, Some(platform))?;
             }
-            let options = RemoveImage { force, prune_children: !noprune, nameless: false };
+            let options = RemoveImage { force, prune_children: !noprune, nameless: false, only: None };
             engine.remove_image(&name, options)
         })
         .await
     }
 
     /// As [`Self::image_remove`], on a thread that may wait.
-    pub(crate) fn remove_image(&self, name: &str, options: RemoveImage) -> Result<Vec<Removed>, Error> {
+    pub(crate) fn remove_image(&self, name: &str, options: RemoveImage<'_>) -> Result<Vec<Removed>, Error> {
         let id = self.store.resolve(name)?.to_string();
         let removed = self.store.remove(name, options, &|image| self.users_of(image))?;
         for step in &removed {

@@ -5,6 +5,7 @@ use std::sync::{Arc, MutexGuard};
 use super::options::{IpvlanMode, LanOptions, MacvlanMode, Mode};
 use super::parent::{Parent, check_kernel};
 use super::{DEFAULT_IPAM, DriverError, DriverNetwork, LanSettings, Lease, Settings, is_ipam_plugin, is_other, remote};
+use crate::define::idle;
 use crate::definition::{Definition, Subnet};
 use crate::network::lock;
 use crate::observe::Observed;
@@ -102,10 +103,7 @@ impl Network {
         // Whoever comes later finds no addresses.
         let pools = {
             let mut state = lock(&self.state);
-            if state.endpoints.values().any(|endpoint| endpoint.network == network.definition.id) {
-                let (name, id) = (found.name, found.id.to_string());
-                return Err(Error::ActiveEndpoints { name, id, endpoints: String::new() });
-            }
+            idle(&state, &found)?;
             // Somebody else is removing it.
             state.pools.remove(&network.definition.id).ok_or_else(|| Error::UnknownNetwork(found.name.clone()))?
         };

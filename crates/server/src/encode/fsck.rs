@@ -1,6 +1,7 @@
 //! The check of the data root, and what takes space there.
 
 use api::fsck::{Fsck, KindUsage, Problem, Usage};
+use api::why::Why;
 use engine::{ProblemKind, UsageKind};
 
 /// Encodes `POST /gantry/fsck`; also what `gantry system fsck --data-root` makes.
@@ -41,6 +42,22 @@ pub fn usage(kinds: &[(UsageKind, engine::Usage)]) -> Usage {
         allocated: usage.allocated,
     });
     Usage { kinds: kinds.collect() }
+}
+
+/// Encodes `GET /gantry/why`.
+#[must_use]
+pub fn why(why: &engine::Why) -> Why {
+    Why {
+        path: why.path.display().to_string(),
+        kind: why.kind.to_owned(),
+        owner: why.owner.clone(),
+        inside: why.inside.display().to_string(),
+        images: why.images.clone(),
+        containers: why.containers.clone(),
+        files: why.usage.files,
+        apparent: why.usage.apparent,
+        allocated: why.usage.allocated,
+    }
 }
 
 fn name(kind: UsageKind) -> &'static str {

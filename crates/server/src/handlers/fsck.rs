@@ -1,9 +1,12 @@
 //! Operations of our own: the check of the data root, and what takes space there to the byte.
 
+use std::path::Path;
+
 use engine::FsckOptions;
 
 use crate::call::Call;
 use crate::encode;
+use crate::failure::Failure;
 use crate::respond::{self, Outcome};
 
 /// `POST /gantry/fsck?deep=1&repair=1`.
@@ -15,4 +18,10 @@ pub(crate) async fn fsck(call: Call) -> Outcome {
 /// `GET /gantry/usage`.
 pub(crate) async fn usage(call: Call) -> Outcome {
     respond::ok(&encode::usage(&call.engine.usage().await?))
+}
+
+/// `GET /gantry/why?path=PATH`.
+pub(crate) async fn why(call: Call) -> Outcome {
+    let path = call.query.text("path").ok_or_else(|| Failure::invalid("the path to explain is missing"))?;
+    respond::ok(&encode::why(&call.engine.why(Path::new(path)).await?))
 }

@@ -15,6 +15,7 @@ pub(crate) mod networks;
 pub(crate) mod plugins;
 pub(crate) mod prune;
 pub(crate) mod registry;
+pub(crate) mod removals;
 pub(crate) mod stats;
 pub(crate) mod system;
 pub(crate) mod volume_verbs;

@@ -9,7 +9,7 @@ mod mount;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use plugin::{Directories, PluginError, Plugins};
@@ -93,6 +93,11 @@ impl PluginVolumes {
     /// The volume as it was last seen; nothing is asked.
     pub(crate) fn known(&self, name: &str) -> Option<Volume> {
         self.records().get(name).map(|record| record.volume.clone())
+    }
+
+    /// The volume whose record this file is.
+    pub(crate) fn recorded_at(&self, path: &Path) -> Option<String> {
+        self.records().named_by(path).map(str::to_owned)
     }
 
     /// Finds a plugin; one that was just greeted is asked how far its volumes reach.

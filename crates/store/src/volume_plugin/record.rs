@@ -87,6 +87,11 @@ impl Records {
         Ok(())
     }
 
+    /// The volume whose record this file is.
+    pub(super) fn named_by(&self, path: &Path) -> Option<&str> {
+        self.known.keys().map(String::as_str).find(|name| self.path(name) == path)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         file_of(&self.directory, name)
     }
