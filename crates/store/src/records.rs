@@ -226,6 +226,12 @@ pub(crate) fn clear_leftovers(paths: &Paths, driver: Driver, sweeper: &Sweeper, 
             tracing::warn!(layer = name, %error, "cannot remove a leftover");
         }
     }
+    // Of one whose directory went and whose short link did not.
+    let slots = state.layers.values().map(|entry| &entry.slot).chain(state.containers.values().map(|own| &own.slot));
+    let mut links: HashSet<&str> = slots.map(|slot| slot.link.as_str()).collect();
+    links.insert(crate::init_layer::LINK);
+    let unknown = list(&paths.links()).into_iter().filter(|name| !links.contains(name.as_str()));
+    gone.extend(unknown.map(|name| paths.links().join(name)).filter(|link| !link.exists()));
     take_all(sweeper, gone);
 }
 

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
@@ -329,4 +330,23 @@ fn a_damaged_record_never_costs_a_layer() {
     store.settle();
     assert_eq!(layers(), before);
     store.create_layer(&container(3), Some(id)).unwrap();
+}
+
+#[test]
+fn short_links_of_removed_layers_do_not_stay() {
+    if !privileged() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let store = fixture.open(DriverChoice::Overlay2);
+    let id = load(&store, &two_layers()).unwrap()[0].id;
+    store.create_layer(&container(1), Some(id)).unwrap();
+    drop(store);
+    let links = fixture.root.join("overlay2/l");
+    let listed = || std::fs::read_dir(&links).unwrap().map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>();
+    let before = listed();
+    // A daemon that was killed between the two steps of a removal left it.
+    std::os::unix::fs::symlink(format!("../{}/diff", "a".repeat(64)), links.join("A".repeat(26))).unwrap();
+    drop(fixture.open(DriverChoice::Overlay2));
+    assert_eq!(listed(), before);
 }
