@@ -101,7 +101,7 @@ impl Engine {
 
     /// Makes a draft a volume, or the content of one that no container is using now.
     pub(crate) fn put_draft(&self, draft: VolumeDraft, name: &str, replace: bool) -> Result<RestoredVolume, Error> {
-        let closed = self.volume_references.close_to_others(name)?;
+        let closed = self.volume_references.close_to_others(name, "restore")?;
         // Those that refer to it can go on to refer to it, but not start.
         let users: Vec<_> = closed.containers.iter().filter_map(|id| self.containers.by_id(id)).collect();
         let _kept: Vec<_> = users.iter().map(|container| container.hold_files_blocking()).collect();

@@ -79,7 +79,7 @@ impl VolumeReferences {
     /// # Errors
     /// [`store::Error::VolumeInUse`].
     pub(crate) fn close(&self, name: &str) -> Result<Closed<'_>, Error> {
-        let closed = self.close_to_others(name)?;
+        let closed = self.close_to_others(name, "remove")?;
         if closed.containers.is_empty() {
             return Ok(closed);
         }
@@ -88,16 +88,16 @@ impl VolumeReferences {
     }
 
     /// Closes a volume that is not being copied, for all that do not refer to it yet: it is for the caller to see what
-    /// those do that refer to it. Waits while another one has it closed.
+    /// those do that refer to it. Waits while another one has it closed. `action` is for the message.
     ///
     /// # Errors
-    /// [`store::Error::VolumeInUse`].
-    pub(crate) fn close_to_others(&self, name: &str) -> Result<Closed<'_>, Error> {
+    /// [`store::Error::VolumeBusy`].
+    pub(crate) fn close_to_others(&self, name: &str, action: &'static str) -> Result<Closed<'_>, Error> {
         let mut volumes = self.open(name);
         let volume = volumes.entry(name.to_owned()).or_default();
         if volume.copies > 0 {
             let users = vec!["it is being copied".to_owned()];
-            return Err(store::Error::VolumeInUse { name: name.to_owned(), users }.into());
+            return Err(store::Error::VolumeBusy { action, name: name.to_owned(), users }.into());
         }
         volume.closed = true;
         Ok(Closed { references: self, name: name.to_owned(), containers: volume.containers.clone() })
@@ -192,11 +192,11 @@ mod tests {
     fn what_is_copied_stays_and_what_is_closed_keeps_its_containers() {
         let references = Arc::new(VolumeReferences::default());
         let copying = references.copy("v");
-        assert!(references.close("v").is_err() && references.close_to_others("v").is_err());
+        assert!(references.close("v").is_err() && references.close_to_others("v", "rename").is_err());
         assert!(references.counts().is_empty());
         references.hold("v", &container('a'));
         drop(copying);
-        let closed = references.close_to_others("v").expect("nobody copies it");
+        let closed = references.close_to_others("v", "rename").expect("nobody copies it");
         assert_eq!(closed.containers, BTreeSet::from([container('a')]));
         references.release("v", &container('a'));
         references.release("v", &container('b'));

@@ -19,7 +19,7 @@ impl Engine {
         self.blocking(move || {
             engine.store.volume(&old)?;
             engine.store.check_new_volume(&new)?;
-            let closed = engine.volume_references.close_to_others(&old)?;
+            let closed = engine.volume_references.close_to_others(&old, "rename")?;
             let name = |id: &types::ContainerId| match engine.containers.by_id(id) {
                 Some(container) => container.name(),
                 // It is being created.

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use privileged_tests::containers::remove;
 use privileged_tests::small_disk::SmallDisk;
-use privileged_tests::{Client, Daemon, Options, skip, until};
+use privileged_tests::{Client, Daemon, Options, Plugin, skip, until};
 use rustix::fs::XattrFlags;
 
 /// An access list with a named user, as the kernel has it (acl(5), `linux/posix_acl_xattr.h`).
@@ -446,6 +446,30 @@ fn volume_verbs_of_a_volume_with_driver_options() {
     client.run(&["volume", "rm", &renamed, &copy, &restored]).ok();
 }
 
+#[test]
+fn volume_verbs_of_a_plugin_s_volume() {
+    let daemon = Daemon::shared();
+    let Some(client) = own(daemon) else { return };
+    let plugin = Plugin::volumes();
+    let (volume, copy, restored) = (daemon.name("rack"), daemon.name("copy"), daemon.name("restored"));
+    client.run(&["volume", "create", "-d", &plugin.name, "-o", "colour=red", "--label", "a=b", &volume]).ok();
+    fs::write(plugin.directory(&volume).join("file"), "on the rack").unwrap();
+    client.run(&["volume", "clone", &volume, &copy]).exits(0).says("left out");
+    client.run_with_input(&["volume", "restore", &restored], &archive(&client, &volume, &[])).exits(0).says("left out");
+    for name in [&copy, &restored] {
+        assert_eq!(fs::read_to_string(files(daemon, name).join("file")).unwrap(), "on the rack");
+        let shown = client.run(&["volume", "inspect", "-f", "{{.Driver}} {{json .Labels}}", name]);
+        assert_eq!(shown.ok(), r#"local {"a":"b"}"#);
+    }
+    let size = client.run(&["volume", "size", "--format", "{{.Driver}} {{.Files}} {{.Size}}", &volume]);
+    assert_eq!(size.ok(), format!("{} 1 11B", plugin.name));
+    client.run(&["volume", "restore", "-f", "--from", &copy, &volume]).exits(1).says(&plugin.name);
+    client.run(&["volume", "rename", &volume, "other"]).exits(1).says(&plugin.name);
+    client.run(&["volume", "clone", &copy, &volume]).exits(1);
+    assert_eq!(plugin.counts(&["Mount", "Unmount"]), [3, 3]);
+    client.run(&["volume", "rm", &volume, &copy, &restored]).ok();
+}
+
 /// A restore that has got half of an archive, and waits for the rest.
 fn half_restored(daemon: &Daemon, client: &Client, name: &str, bytes: &[u8]) -> (std::process::Child, File) {
     let fifo = daemon.scratch(name).join("fifo");
@@ -490,6 +514,26 @@ fn volume_restore_dies_with_its_client_and_with_its_daemon() {
     assert!(!volumes(&daemon).contains(&"daemon-gone".to_owned()));
     assert_eq!(drafts(&daemon), [] as [PathBuf; 0]);
     client.run(&["system", "fsck"]).exits(0);
+    // Who reads a backup learns that there is no more of it; meanwhile the volume stays.
+    let mut command = client.command(&["volume", "backup", &volume]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    std::io::Read::read_exact(&mut output, &mut [0; 1000]).unwrap();
+    client.run(&["volume", "rm", &volume]).exits(1).says("volume is in use - [it is being copied]");
+    let refused = format!("rename {volume}: volume is in use - [it is being copied]");
+    client.run(&["volume", "rename", &volume, "other"]).exits(1).says(&refused);
+    let run = client.run_with_input(&["volume", "restore", "-f", &volume], &whole);
+    run.exits(1).says(&format!("restore {volume}: volume is in use - [it is being copied]"));
+    daemon.kill();
+    std::io::Read::read_to_end(&mut output, &mut Vec::new()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    // Between the two steps of a rename.
+    let directory = daemon.data_root().join("volumes");
+    fs::rename(directory.join(&volume), directory.join("renamed")).unwrap();
+    daemon.launch();
+    client.run(&["system", "fsck"]).exits(0);
+    assert_eq!(client.run(&["volume", "inspect", "-f", "{{.Name}} {{.Labels.who}}", "renamed"]).ok(), "renamed me");
+    client.run(&["volume", "rename", "renamed", &volume]).ok();
     // And at any moment of a clone, a rename or a snapshot: whole or not there.
     for round in 0..6 {
         let (copy, renamed) = (format!("copy{round}"), format!("renamed{round}"));
