@@ -1,4 +1,4 @@
-//! Answers to two operations of our own: `POST /gantry/fsck` and `GET /gantry/usage`.
+//! Answers to operations of our own: `POST /gantry/fsck`, `GET /gantry/usage` and `GET /gantry/gc`.
 
 wire! {
     /// What a check of the data root looked at and found.
@@ -42,5 +42,15 @@ wire! {
         pub apparent: u64,
         /// Bytes of the disk's blocks (`du`).
         pub allocated: u64,
+    }
+
+    /// Answer of `GET /gantry/gc`: the budget of images, in bytes.
+    pub struct Gc {
+        /// `null` where nothing is collected.
+        pub max_size: Option<u64>,
+        /// What images take.
+        pub size: u64,
+        /// What a collection could free.
+        pub reclaimable: u64,
     }
 }

@@ -75,6 +75,8 @@ pub enum Operation {
     FirewallExplain,
     /// Our own: what takes space below the data root.
     Usage,
+    /// Our own: the budget of images.
+    Gc,
     /// Our own: whose a path below the data root is.
     Why,
     /// Our own: what a prune would remove.
@@ -224,6 +226,7 @@ pub const ROUTES: &[Route] = &[
     row(Post,   "/gantry/network/repair",        O::NetworkRepair),
     row(Get,    "/gantry/firewall/explain",      O::FirewallExplain),
     row(Get,    "/gantry/usage",                 O::Usage),
+    row(Get,    "/gantry/gc",                    O::Gc),
     row(Get,    "/gantry/why",                   O::Why),
     row(Post,   "/gantry/prune",                 O::PruneListed),
     row(Post,   "/gantry/prune/plan",            O::PrunePlan),

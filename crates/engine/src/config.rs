@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use network::NetworkConfig;
 use store::DriverChoice;
@@ -82,6 +83,19 @@ pub struct LiveConfig {
     pub cgroupns_mode: NamespaceMode,
     /// Features switched on or off by name.
     pub features: BTreeMap<String, bool>,
+    /// The budget of images; `None` collects nothing.
+    pub gc: Option<GcConfig>,
+}
+
+/// When images without a tag go by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GcConfig {
+    /// Bytes that images may take: layers unpacked, blobs, and downloads on their way.
+    pub max_size: u64,
+    /// Patterns of names and ids, or `label=KEY[=VALUE]`, of images that stay.
+    pub keep: Vec<String>,
+    /// How often the budget is looked at.
+    pub interval: Duration,
 }
 
 /// What containers get that do not say otherwise.
@@ -175,6 +189,7 @@ impl Default for LiveConfig {
             ipc_mode: NamespaceMode::Private,
             cgroupns_mode: NamespaceMode::Default,
             features: BTreeMap::new(),
+            gc: None,
         }
     }
 }

@@ -8,11 +8,13 @@ use arc_swap::ArcSwap;
 use network::{EndpointRecord, Network};
 use runtime::cgroup::Cgroup;
 use store::{Store, StoreConfig};
+use tokio::sync::Notify;
 
 use crate::config::{EngineConfig, LiveConfig};
 use crate::error::Error;
 use crate::events::Bus;
 use crate::exec::ExecTable;
+use crate::gc;
 use crate::images::Pulls;
 use crate::links::LinkTable;
 use crate::model::ContainerSpec;
@@ -58,6 +60,8 @@ pub struct Engine {
     /// Held by whoever has containers frozen for the sake of a volume.
     pub(crate) still: tokio::sync::Mutex<()>,
     pub(crate) monitors: Monitors,
+    /// Told when the budget of images may have changed.
+    pub(crate) gc_changed: Arc<Notify>,
 }
 
 // === impl Engine ===
@@ -73,6 +77,7 @@ impl Engine {
         let opened = tokio::task::spawn_blocking(move || open_rooms(config));
         let (engine, found) = opened.await.map_err(|_| Error::ShuttingDown)??;
         recover::adopt_all(&engine, found);
+        gc::begin(&engine);
         Ok(engine)
     }
 
@@ -168,6 +173,7 @@ fn open_rooms(config: EngineConfig) -> Result<(Arc<Engine>, Vec<recover::Found>)
         live: ArcSwap::from_pointee(config.live.clone()),
         ending: AtomicBool::new(false),
         monitors: Monitors::new(&config.monitor, config.descriptors),
+        gc_changed: Arc::default(),
         config: Arc::new(config),
     };
     Ok((Arc::new(engine), found))

@@ -67,7 +67,9 @@ pub fn fsck_offline(data_root: &Path, driver: DriverChoice, options: FsckOptions
     let mut found = examine(&paths, &report.container_ids);
     if options.repair {
         for problem in found.iter_mut().filter(|problem| problem.kind == ProblemKind::Orphan) {
-            problem.repaired = std::fs::remove_dir_all(&problem.path).is_ok();
+            let path = &problem.path;
+            let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+            problem.repaired = removed.is_ok();
         }
     }
     report.problems.extend(found);
@@ -94,14 +96,38 @@ fn examine(paths: &Paths, layers: &[ContainerId]) -> Vec<Problem> {
         }
     }
     let networks = paths.containers().with_file_name("network");
-    for directory in [networks.join("config"), networks] {
+    for directory in [networks.join("config"), networks.join("driver"), networks] {
+        // A data root may be older than the kind of network.
         for path in list(&directory, &mut Vec::new()) {
-            if path.extension().is_some_and(|extension| extension == "json") {
-                record::<serde_json::Value>(&path, &mut found);
-            }
+            network(&path, &mut found);
         }
     }
+    for problem in found.iter_mut().filter(|problem| problem.kind == ProblemKind::Orphan) {
+        problem.bytes = store::allocated(&problem.path);
+    }
     found
+}
+
+/// The record of a network, whose name is the network's id; that of the predefined ones has three.
+fn network(path: &Path, found: &mut Vec<Problem>) {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name.starts_with(".tmp-") {
+        found.push(problem(ProblemKind::Orphan, path, "left by the replacement of a record"));
+        return;
+    }
+    let Some(id) = name.strip_suffix(".json") else { return };
+    match records::read::<serde_json::Value>(path) {
+        Ok(network) if id != "networks" && names_another(&network, id) => {
+            found.push(problem(ProblemKind::Damaged, path, "is about another network"));
+        }
+        Ok(_) => {}
+        Err(_) => record::<serde_json::Value>(path, found),
+    }
+}
+
+/// Whether a record says of which network it is, and that is another one.
+fn names_another(network: &serde_json::Value, id: &str) -> bool {
+    network.get("id").and_then(serde_json::Value::as_str).is_some_and(|own| own != id)
 }
 
 /// The container whose incomplete directory this is.

@@ -20,6 +20,7 @@ mod exec;
 mod export;
 mod filters;
 mod fsck;
+mod gc;
 mod health;
 mod host_network;
 mod id_mapping;
@@ -66,7 +67,7 @@ pub use ::store::{FsckOptions, ProblemKind, Report as FsckReport, Usage, UsageKi
 pub use archive::{Archive, PutArchive};
 pub use attach::{AttachRequest, LogQuery, LogStream};
 pub use build::{BuildContext, BuildEvent, BuildRequest, BuildSteps};
-pub use config::{ContainerDefaults, EngineConfig, LiveConfig, Proxies, Remap};
+pub use config::{ContainerDefaults, EngineConfig, GcConfig, LiveConfig, Proxies, Remap};
 pub use container::Relay;
 pub use create::Created;
 pub use disk_usage::{DiskUsage, DiskUsageQuery, VolumeUsage};
@@ -76,6 +77,7 @@ pub use events::{Bus, Subscription};
 pub use exec::{AttachStream, ExecStart};
 pub use filters::{EventFilter, Filters, InvalidFilter};
 pub use fsck::fsck_offline;
+pub use gc::{GcStatus, is_gc_pattern};
 pub use images::{
     ChannelReader, Commit, ConfigDifference, DescribedManifest, HistoryEntry, ImageComparison, ImageDetails,
     ImageProgress, ImageQuery, ListedImage, SaveImages, apply_changes,

@@ -22,6 +22,7 @@ impl Engine {
     pub fn reload(&self, settings: LiveConfig) -> Result<(), Error> {
         let attributes = attributes(&settings);
         self.live.store(Arc::new(settings));
+        self.gc_changed.notify_one();
         let id = self.identity()?;
         self.publish(EventKind::Daemon, "reload", &id, attributes);
         Ok(())

@@ -89,6 +89,7 @@ fn dispatch(operation: Operation, call: Call) -> BoxFuture<'static, Outcome> {
         O::PrunePlan        => Box::pin(removals::prune_plan(call)),
         O::PruneListed      => Box::pin(removals::prune_listed(call)),
         O::RemovalPlan      => Box::pin(removals::removal_plan(call)),
+        O::Gc               => Box::pin(fsck::gc(call)),
         O::Why              => Box::pin(fsck::why(call)),
         O::ContainerList    => Box::pin(containers::list(call)),
         O::ContainerCreate  => Box::pin(containers::create(call)),

@@ -62,6 +62,7 @@ impl Store {
         };
         match self.make_container_layer(container, &id, &init, parent) {
             Ok(slot) => {
+                image.iter().for_each(|image| self.use_image(image));
                 if let Some(layer) = self.0.state().containers.get_mut(container) {
                     layer.slot = slot;
                 }

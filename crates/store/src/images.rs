@@ -1,6 +1,7 @@
 //! Images and their names.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use types::{Digest, InvalidReference, Reference};
@@ -49,6 +50,27 @@ impl Store {
     /// [`Error::NoSuchImage`].
     pub fn image(&self, id: &ImageId) -> Result<Arc<Image>> {
         self.0.state().images.get(id).cloned().ok_or_else(|| Error::NoSuchImage(id.to_string()))
+    }
+
+    /// Remembers that somebody uses an image at this moment; the file of its configuration says so by its time.
+    pub fn use_image(&self, id: &ImageId) {
+        let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let same = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+        let times = rustix::fs::Timestamps { last_access: same, last_modification: now };
+        // An image that just went is used no more.
+        let _ = rustix::fs::utimensat(
+            rustix::fs::CWD,
+            self.0.paths.image_content(id),
+            &times,
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        );
+    }
+
+    /// When an image was made, or used last: a container or a step of a build was made from it.
+    #[must_use]
+    pub fn last_used(&self, id: &ImageId) -> SystemTime {
+        let metadata = std::fs::metadata(self.0.paths.image_content(id));
+        metadata.and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     /// Gives an image a name, taking it from the image that had it. Durable when it returns.

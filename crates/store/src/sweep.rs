@@ -166,6 +166,20 @@ impl Sweeper {
         }
     }
 
+    /// Waits until nothing has been taken away and nobody was at work for a while, but no longer than `patience`.
+    fn wait_for_quiet(&self, patience: Duration) {
+        let begin = Instant::now();
+        let mut queue = self.lock();
+        loop {
+            let left = queue.last.map_or(Duration::ZERO, |last| QUIET.saturating_sub(last.elapsed()));
+            let left = left.min(patience.saturating_sub(begin.elapsed()));
+            if left.is_zero() {
+                return;
+            }
+            queue = self.0.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Waits until there is nothing left to remove.
     fn settle(&self) {
         let mut queue = self.lock();
@@ -193,6 +207,11 @@ impl Store {
     /// The file system's refusal.
     pub fn remove_later(&self, directory: &Path) -> Result<()> {
         self.0.sweeper.take(&[directory.to_owned()])
+    }
+
+    /// Waits for a moment in which no container starts and nothing is removed, at most so long.
+    pub fn quiet_moment(&self, patience: Duration) {
+        self.0.sweeper.wait_for_quiet(patience);
     }
 
     /// Waits until everything that was removed is off the disk.

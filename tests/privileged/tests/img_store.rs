@@ -270,6 +270,8 @@ fn plant(root: &Path) -> Vec<PathBuf> {
         "tmp/load-left".to_owned(),
         "image/overlay2/layerdb/tmp/write-left".to_owned(),
         format!("containers/{}.new", hex("f")),
+        "image/overlay2/content/partial/nonsense".to_owned(),
+        "network/.tmp-left.json-1-0".to_owned(),
     ];
     let orphans: Vec<PathBuf> = orphans.iter().map(|path| root.join(path)).collect();
     for (number, path) in orphans.iter().enumerate() {

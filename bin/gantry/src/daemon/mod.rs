@@ -11,6 +11,7 @@ mod build;
 mod descriptors;
 mod file;
 mod fsck;
+mod gc;
 mod host_mirrors;
 mod json;
 mod lock;

@@ -15,7 +15,7 @@ use super::file::{self, FileSettings};
 use super::merged::{self, Merged};
 use super::remap::{self, RemapChoice};
 use super::values::{self, Host};
-use super::{host_mirrors, network_options};
+use super::{gc, host_mirrors, network_options};
 
 /// Settings of one daemon.
 #[derive(Clone, Debug)]
@@ -267,6 +267,7 @@ fn live(merged: &Merged) -> anyhow::Result<LiveConfig> {
         ipc_mode: merged.parsed("default-ipc-mode", values::ipc_mode)?.unwrap_or(default.ipc_mode),
         cgroupns_mode: merged.parsed("default-cgroupns-mode", values::cgroupns_mode)?.unwrap_or(default.cgroupns_mode),
         features: features.map_err(|message| merged.invalid("features", &message))?.unwrap_or_default(),
+        gc: gc::of(merged)?,
     })
 }
 

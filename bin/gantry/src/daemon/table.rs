@@ -293,12 +293,13 @@ pub(super) static SETTINGS: &[Setting] = &[
     text("userns-remap", "string", "User/Group setting for user namespaces", Honoured),
     flag_only(Flag::switch("validate", "Validate daemon configuration and exit")),
     flag_only(Flag::switch("version", "Print version information and quit").short('v')),
-    file_only("builder", Noted("the engine has no builder yet; its settings wait for it")),
+    file_only("builder", Noted("what builds keep are images, which `gc` bounds")),
     file_only("deprecated-key-path", Noted("the engine's identity is the file engine-id of the data root")),
     file_only("features", Honoured),
     file_only("host-gateway-ip", Honoured),
     file_only("min-api-version", Only(&["", "1.24"], "the API is spoken from version 1.24 on")),
-    // Not one of Docker's.
+    // Not Docker's.
+    file_only("gc", Honoured),
     file_only("registry-host-mirrors", Honoured),
 ];
 

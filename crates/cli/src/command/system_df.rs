@@ -76,6 +76,27 @@ fn run(context: &Context, m: &Matches) -> Result<(), Failure> {
         row("Build Cache", &cache(&usage), false),
     ];
     context.print(&Format::new(format, SUMS).render(&HEADER, rows)?);
+    if format.is_empty() { budget(context) } else { Ok(()) }
+}
+
+/// What only Gantry tells: how images stand to their budget, where there is one.
+fn budget(context: &Context) -> Result<(), Failure> {
+    if context.program == "docker" {
+        return Ok(());
+    }
+    let request = context.client()?.get("/gantry/gc");
+    let gc: Value = match context.wait(async { Ok(request.fetch().await) })? {
+        Ok(gc) => gc,
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if *gc.at("MaxSize") != Value::Nil {
+        let [most, size, free] =
+            ["MaxSize", "Size", "Reclaimable"].map(|key| human_size(gc.at(key).as_i64() as f64, 4));
+        context.print(&format!(
+            "\nImages take {size} on the disk of a budget of {most}; garbage collection could free {free}.\n"
+        ));
+    }
     Ok(())
 }
 

@@ -193,6 +193,7 @@ impl Worker for EngineWorker {
             return Ok(None);
         }
         let Some(image) = self.cache.find(&self.engine, &self.lease, record)? else { return Ok(None) };
+        self.engine.store.use_image(&image);
         self.hold(&*self.engine.store.image(&image)?)?;
         Ok(Some(image))
     }

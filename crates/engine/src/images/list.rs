@@ -90,7 +90,7 @@ impl Engine {
     }
 
     /// How many containers use each image.
-    fn image_users(&self) -> HashMap<ImageId, usize> {
+    pub(crate) fn image_users(&self) -> HashMap<ImageId, usize> {
         let mut users = HashMap::new();
         for container in self.containers.snapshot() {
             let mounted = container.spec.mounts.iter().filter_map(|point| point.image.map(|image| image.id));

@@ -192,7 +192,7 @@ impl Engine {
         Ok(done)
     }
 
-    fn prune_event(&self, kind: EventKind, reclaimed: u64) {
+    pub(crate) fn prune_event(&self, kind: EventKind, reclaimed: u64) {
         let attributes = [("reclaimed".to_owned(), reclaimed.to_string())].into();
         self.publish(kind, "prune", "", attributes);
     }

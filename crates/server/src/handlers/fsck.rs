@@ -25,3 +25,9 @@ pub(crate) async fn why(call: Call) -> Outcome {
     let path = call.query.text("path").ok_or_else(|| Failure::invalid("the path to explain is missing"))?;
     respond::ok(&encode::why(&call.engine.why(Path::new(path)).await?))
 }
+
+/// `GET /gantry/gc`.
+pub(crate) async fn gc(call: Call) -> Outcome {
+    let engine::GcStatus { max_size, size, reclaimable } = call.engine.gc_status().await?;
+    respond::ok(&api::fsck::Gc { max_size, size, reclaimable })
+}

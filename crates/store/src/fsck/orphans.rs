@@ -17,6 +17,7 @@ impl Examination<'_> {
         self.digests(&self.paths.image_metadata_all(), "about an image that is not there", |this, digest| {
             this.images.contains(&ImageId(digest)) || this.unsure
         });
+        self.digests(&self.paths.partials(), "not what has arrived of a blob", |_, _| true);
         for directory in [self.paths.tmp(), self.paths.layer_records_tmp()] {
             for name in self.list(&directory) {
                 self.orphan(directory.join(name), "left by work that ended");
