@@ -42,6 +42,19 @@ impl Store {
     /// [`Error::ContainerLayerExists`], [`Error::NoSuchImage`], or the file system's refusal, after which
     /// nothing is left.
     pub fn create_layer(&self, container: &ContainerId, image: Option<ImageId>) -> Result<()> {
+        self.create_limited_layer(container, image, 0)
+    }
+
+    /// As [`Store::create_layer`], with a limit in bytes on what the container writes; 0 for none.
+    ///
+    /// # Errors
+    /// As there, and [`Error::NoLayerLimit`] where the file system keeps no such limits.
+    pub fn create_limited_layer(&self, container: &ContainerId, image: Option<ImageId>, limit: u64) -> Result<()> {
+        if limit > 0
+            && let Some(reason) = self.0.quotas.missing()
+        {
+            return Err(Error::NoLayerLimit(reason));
+        }
         self.0.sweeper.yield_to_others();
         let id = driver::random_id();
         let init = format!("{id}-init");
@@ -60,7 +73,7 @@ impl Store {
             state.containers.insert(container.clone(), layer);
             parent
         };
-        match self.make_container_layer(container, &id, &init, parent) {
+        match self.make_container_layer(container, &id, &init, parent, limit) {
             Ok(slot) => {
                 image.iter().for_each(|image| self.use_image(image));
                 if let Some(layer) = self.0.state().containers.get_mut(container) {
@@ -82,6 +95,7 @@ impl Store {
         id: &str,
         init: &str,
         parent: Option<ChainId>,
+        limit: u64,
     ) -> Result<Slot> {
         let inner = &self.0;
         let below = {
@@ -90,11 +104,25 @@ impl Store {
         };
         let init_slot = inner.init_layers.make(inner.driver, &inner.paths, init, below.as_ref())?;
         let slot = inner.driver.make(&inner.paths, id, init_slot.lower_of_child())?;
+        if limit > 0 {
+            self.limit_layer(id, limit)?;
+        }
         if inner.driver == Driver::Vfs {
             crate::copy::copy_tree(&inner.paths.layer(init), &inner.paths.layer(id))?;
         }
         self.write_mount_record(container, id, init, parent)?;
         Ok(slot)
+    }
+
+    /// While the layer is empty: with overlay, what is written and what is on its way there count.
+    fn limit_layer(&self, id: &str, limit: u64) -> Result<()> {
+        let directory = self.0.paths.layer(id);
+        let (diff, work) = (directory.join("diff"), directory.join("work"));
+        match self.0.driver {
+            Driver::Overlay2 if work.is_dir() => self.0.quotas.limit(&[&directory, &diff, &work], limit),
+            Driver::Overlay2 => self.0.quotas.limit(&[&directory, &diff], limit),
+            Driver::Vfs => self.0.quotas.limit(&[&directory], limit),
+        }
     }
 
     /// Put together in the directory that every start empties; the rename makes it a record, whole.

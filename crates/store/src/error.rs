@@ -216,6 +216,16 @@ pub enum Error {
         /// Why it cannot be asked.
         reason: String,
     },
+    /// Containers use it, and its plugin does not have it any more.
+    #[error(
+        "create {name}: found references to volume '{name}' in driver '{driver}' but the volume was not found in the driver -- you may need to remove containers referencing this volume or force remove the volume to re-create it: volume name must be unique"
+    )]
+    VolumeLost {
+        /// The volume.
+        name: String,
+        /// Whose it was.
+        driver: String,
+    },
     /// A plugin refused, or did not answer. The text is whole, as Docker tells it.
     #[error("{what}: {reason}")]
     VolumePlugin {
@@ -224,6 +234,11 @@ pub enum Error {
         /// The plugin's words, or why there are none.
         reason: String,
     },
+    /// What a container writes cannot be limited here.
+    #[error(
+        "--storage-opt is supported only for overlay over xfs with 'pquota' mount option, or over ext4 with the features 'project' and 'quota' and the mount option 'prjquota': {0}"
+    )]
+    NoLayerLimit(String),
     /// Options that the local driver does not have, or not so.
     #[error("create {name}: {reason}")]
     VolumeOption {
@@ -354,6 +369,7 @@ impl Kind for Error {
             | Self::Digest(_)
             | Self::VolumeName(_)
             | Self::VolumeNameTooShort(_)
+            | Self::NoLayerLimit(_)
             | Self::VolumeOption { .. } => ErrorKind::InvalidParameter,
             Self::RemoveConflict { .. }
             | Self::VolumeInUse { .. }
@@ -364,6 +380,7 @@ impl Kind for Error {
             | Self::VolumeOfPlugin { .. }
             | Self::VolumeConflict { .. }
             | Self::VolumeUnsure { .. }
+            | Self::VolumeLost { .. }
             | Self::ContainerLayerExists(_) => ErrorKind::Conflict,
             _ => ErrorKind::System,
         }

@@ -38,6 +38,7 @@ mod pack;
 mod pack_sparse;
 mod partial;
 mod paths;
+mod quota;
 mod records;
 mod rehearsal;
 mod remove;

@@ -12,6 +12,7 @@ use crate::init_layer::InitLayers;
 use crate::names::Names;
 use crate::partial::Taken;
 use crate::paths::Paths;
+use crate::quota::Quotas;
 use crate::sweep::Sweeper;
 use crate::unfinished::Unfinished;
 use crate::volume_mount::VolumeUsers;
@@ -29,6 +30,7 @@ pub(crate) struct Inner {
     pub(crate) volumes: Mutex<BTreeMap<String, Volume>>,
     pub(crate) volume_users: VolumeUsers,
     pub(crate) plugin_volumes: PluginVolumes,
+    pub(crate) quotas: Quotas,
     pub(crate) sweeper: Sweeper,
     pub(crate) flusher: Flusher,
     pub(crate) unfinished: Unfinished,

@@ -13,6 +13,7 @@ use crate::durable::Flusher;
 use crate::init_layer::InitLayers;
 use crate::partial::Taken;
 use crate::paths::{Paths, TREE};
+use crate::quota::Quotas;
 use crate::state::Inner;
 use crate::sweep::Sweeper;
 use crate::volume_mount::VolumeUsers;
@@ -163,6 +164,7 @@ impl Store {
         let volumes = Mutex::new(volume::read_all(&paths));
         let backing = backing_file_system(root);
         let volume_users = VolumeUsers::default();
+        let quotas = Quotas::new(root);
         let plugin_volumes = PluginVolumes::open(paths.plugin_volumes(), Directories::default());
         let state = Mutex::new(state);
         let (init_layers, partials) = (InitLayers::default(), Taken::default());
@@ -175,6 +177,7 @@ impl Store {
             volumes,
             volume_users,
             plugin_volumes,
+            quotas,
             sweeper,
             flusher,
             unfinished,
@@ -205,7 +208,11 @@ impl Store {
             ],
             Driver::Vfs => &[],
         };
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        let mut pairs: Vec<_> = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        if self.0.quotas.missing().is_none() {
+            pairs.push(("Project Quotas".to_owned(), "true".to_owned()));
+        }
+        pairs
     }
 
     /// Layers that an interrupted transfer left complete but unused.
@@ -236,7 +243,7 @@ impl FromStr for DriverChoice {
 }
 
 /// The name that `docker info` gives to the file system of a directory.
-fn backing_file_system(path: &Path) -> String {
+pub(crate) fn backing_file_system(path: &Path) -> String {
     let Ok(stat) = rustix::fs::statfs(path) else { return "<unknown>".to_owned() };
     match stat.f_type {
         0xEF53 => "extfs",

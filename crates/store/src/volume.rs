@@ -65,7 +65,7 @@ impl Store {
     /// Creates a volume of the local driver, or returns the one of that name; and whether it is new.
     pub(crate) fn create_local(&self, request: VolumeRequest) -> Result<(Volume, bool)> {
         check_name(&request.name)?;
-        check_options(&request.name, &request.options)?;
+        let limit = check_options(&request.name, &request.options)?;
         let mut volumes = self.volumes_locked();
         if let Some(volume) = volumes.get(&request.name) {
             return Ok((volume.clone(), false));
@@ -86,7 +86,8 @@ impl Store {
         // Put together where every start tidies up; the rename makes it a volume, whole.
         let draft = self.0.paths.tmp().join(format!("volume-{}", random_id()));
         let _mark = self.0.unfinished.mark(&draft);
-        let made = write_volume(&draft, &volume).and_then(|()| {
+        let limited = |()| self.limit_volume(&draft, &volume.name, limit);
+        let made = write_volume(&draft, &volume).and_then(limited).and_then(|()| {
             fs::rename(&draft, &directory).map_err(|source| Error::io("create volume", &directory, source))
         });
         if made.is_err() {
@@ -95,6 +96,18 @@ impl Store {
         made?;
         volumes.insert(volume.name.clone(), volume.clone());
         Ok((volume, true))
+    }
+
+    /// Limits a volume that is still empty.
+    fn limit_volume(&self, directory: &Path, name: &str, limit: u64) -> Result<()> {
+        if limit == 0 {
+            return Ok(());
+        }
+        if let Some(missing) = self.0.quotas.missing() {
+            let reason = format!("quota size requested but no quota support: {missing}");
+            return Err(Error::VolumeOption { name: name.to_owned(), reason });
+        }
+        self.0.quotas.limit(&[&directory.join("_data")], limit)
     }
 
     /// All volumes of the local driver, sorted by name. [`Store::list_volumes`] has those of plugins too.
@@ -254,8 +267,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     if valid { Ok(()) } else { Err(Error::VolumeName(name.to_owned())) }
 }
 
-/// Docker's rules: what belongs together comes together.
-fn check_options(name: &str, options: &BTreeMap<String, String>) -> Result<()> {
+/// Docker's rules: what belongs together comes together. Gives the bytes that the volume may take; 0 for no limit.
+fn check_options(name: &str, options: &BTreeMap<String, String>) -> Result<u64> {
     const NEEDS: [(&str, &str); 4] = [("device", "type"), ("o", "device"), ("o", "type"), ("type", "device")];
     let refused = |reason: String| Err(Error::VolumeOption { name: name.to_owned(), reason });
     if let Some(unknown) = options.keys().find(|key| !matches!(key.as_str(), "type" | "o" | "device" | "size")) {
@@ -266,9 +279,8 @@ fn check_options(name: &str, options: &BTreeMap<String, String>) -> Result<()> {
         return refused(format!("missing required option: {other:?}"));
     }
     match options.get("size").map(|text| types::parse_size(text, 1024)) {
-        None | Some(Ok(0)) => Ok(()),
-        // It takes a file system with project quotas, mounted so.
-        Some(Ok(_)) => refused("quota size requested but no quota support".to_owned()),
+        None => Ok(0),
+        Some(Ok(limit)) => Ok(limit),
         Some(Err(error)) => refused(error.to_string()),
     }
 }
@@ -283,8 +295,8 @@ mod tests {
             ("", ""),
             ("type=tmpfs device=tmpfs o=ro", ""),
             ("size=0", ""),
-            ("size=10m", "create v: quota size requested but no quota support"),
-            ("size=1.5GiB", "create v: quota size requested but no quota support"),
+            ("size=10m", ""),
+            ("size=1.5GiB", ""),
             ("size=ten", "create v: invalid size: 'ten'"),
             ("foo=bar", "create v: invalid option: \"foo\""),
             ("type=tmpfs", "create v: missing required option: \"device\""),

@@ -25,7 +25,7 @@ pub struct VolumeDraft {
     /// What the volume gets, unless it is one that exists.
     labels: BTreeMap<String, String>,
     options: BTreeMap<String, String>,
-    /// Driver options of the origin that say where its files were; the new volume's are on our own disk.
+    /// Driver options of the origin that say where its files were, or how many; the new volume's are on our own disk.
     backing: BTreeMap<String, String>,
     /// Of the volume that it is a copy of.
     origin: Option<Description>,
@@ -199,10 +199,10 @@ impl VolumeDraft {
         self.labels = labels;
         // Now it has a name that somebody gave it.
         self.labels.remove(volume::ANONYMOUS);
-        // Those of a plugin mean nothing to the local driver.
+        // Those of a plugin mean nothing to the local driver, and a limit comes before the first file.
         let other = !matches!(driver, "" | "local");
         (self.backing, self.options) =
-            options.into_iter().partition(|(key, _)| other || matches!(key.as_str(), "type" | "device" | "o"));
+            options.into_iter().partition(|(key, _)| other || matches!(key.as_str(), "type" | "device" | "o" | "size"));
     }
 
     fn data(&self) -> PathBuf {

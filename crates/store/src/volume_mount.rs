@@ -81,7 +81,11 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchVolume`], [`Error::VolumeMount`].
     pub fn hold_volume(&self, name: &str, holder: &str) -> Result<PathBuf> {
-        let volume = self.volume(name)?;
+        let volume = match self.volume(name) {
+            Ok(volume) => volume,
+            // Its plugin may know of it.
+            Err(_) => self.volume_details(name)?.volume,
+        };
         if volume.driver != "local" {
             return self.hold_at_plugin(&volume, holder);
         }

@@ -19,6 +19,7 @@ pub mod netns;
 pub mod nft;
 pub mod pidfd_signal;
 pub mod private_mounts;
+pub mod project_quota;
 pub mod scheduling;
 pub mod sealed_exe;
 pub mod seccomp;

@@ -34,6 +34,7 @@ pub const ENGINE_MODULES: &[&str] = &[
     "ipvlan",
     "8021q",
     "dummy",
+    "quota_v2",
 ];
 /// What the kernel is told; it hands words that it does not know to process 1 as environment.
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 cgroup_no_v1=all mitigations=off tsc=reliable no_timer_check";

@@ -6,10 +6,11 @@
 #[path = "common/programs.rs"]
 mod programs;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
-use conformance_tests::engine::CHECKS;
+use conformance_tests::engine::{CHECKS, QUOTA_IMAGE};
 use conformance_tests::report::{Outcome, Report};
 use conformance_tests::vm::{self, Machine};
 
@@ -24,10 +25,12 @@ fn report() -> &'static Report {
         if let Some(reason) = reason {
             return skip_all(&reason);
         }
+        let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance");
+        let quotas = quota_image(&cache);
         let machine = Machine {
-            cache: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance"),
+            cache,
             guest: PathBuf::from(programs::GUEST),
-            programs: gantry.into_iter().chain(busybox).chain(programs::docker()).collect(),
+            programs: gantry.into_iter().chain(busybox).chain(programs::docker()).chain(quotas).collect(),
             modules: vm::ENGINE_MODULES,
             checks: "engine",
             memory: 1536,
@@ -41,6 +44,19 @@ fn report() -> &'static Report {
             Err(error) => Report { output: format!("{error:#}"), ..Report::default() },
         }
     })
+}
+
+/// A file system with quotas of projects, which busybox cannot make; its check is skipped where the host cannot either.
+fn quota_image(cache: &Path) -> Option<PathBuf> {
+    let path = cache.join(QUOTA_IMAGE);
+    std::fs::create_dir_all(cache).ok()?;
+    std::fs::File::create(&path).and_then(|file| file.set_len(48 << 20)).ok()?;
+    let made = Command::new("mkfs.ext4")
+        .args(["-q", "-F", "-b", "4096", "-I", "256", "-O", "project,quota"])
+        .args(["-E", "quotatype=usrquota:grpquota:prjquota,lazy_itable_init=0"])
+        .arg(&path)
+        .status();
+    made.is_ok_and(|status| status.success()).then_some(path)
 }
 
 fn skip_all(reason: &str) -> Report {
@@ -88,5 +104,6 @@ checks!(
     privileged_may_everything,
     bridge_carries,
     wires_carry,
+    project_quotas_hold,
     mapped_containers_work,
 );

@@ -61,6 +61,11 @@ impl Plugin {
         self.shared.volumes.lock().unwrap().keep(volume);
     }
 
+    /// Loses a volume.
+    pub fn lose(&self, volume: &str) {
+        self.shared.volumes.lock().unwrap().lose(volume);
+    }
+
     /// How many mounts each of its volumes has.
     pub fn mounts(&self) -> BTreeMap<String, usize> {
         self.shared.volumes.lock().unwrap().mounts()

@@ -61,6 +61,11 @@ impl Volumes {
         std::fs::create_dir_all(self.directory(name)).expect("a directory for the volume");
     }
 
+    /// Has a volume no more.
+    pub(crate) fn lose(&mut self, name: &str) {
+        self.volumes.remove(name);
+    }
+
     /// How many mounts each volume has.
     pub(crate) fn mounts(&self) -> BTreeMap<String, usize> {
         self.volumes.iter().map(|(name, mounts)| (name.clone(), mounts.len())).collect()

@@ -24,7 +24,10 @@ fn x_02_what_cannot_be_is_refused_at_create_and_leaves_nothing() {
         (json!({ "Ulimits": [{ "Name": "luck", "Soft": 1, "Hard": 1 }] }), "invalid ulimit type: luck"),
         (json!({ "Cgroup": "container:x" }), "HostConfig.Cgroup is not supported"),
         (json!({ "CpuCount": 1 }), "HostConfig.CpuCount is not supported"),
-        (json!({ "StorageOpt": { "size": "1G" } }), "--storage-opt is not supported"),
+        (
+            json!({ "StorageOpt": { "size": "1G" } }),
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        ),
         (json!({ "Isolation": "hyperv" }), "invalid isolation (hyperv)"),
         (json!({ "VolumeDriver": "nope", "Binds": ["refused:/v"] }), "plugin \"nope\" not found"),
         (

@@ -182,6 +182,28 @@ fn vol_18_what_a_plugin_refuses_leaves_no_trace() {
 }
 
 #[test]
+fn vol_18_a_volume_that_its_plugin_has_lost_is_told() {
+    let daemon = Daemon::shared();
+    daemon.image(Fixture::Busybox);
+    let plugin = Plugin::volumes();
+    let mut made = Made::new(daemon, daemon.stock());
+    let (used, unused) = (daemon.name("vol"), daemon.name("vol"));
+    let create = |name: &str| daemon.docker(&["volume", "create", "-d", &plugin.name, "--label", "new=1", name]);
+    create(&unused).exits(0);
+    let container = made.sleeper(&["--volume-driver", &plugin.name, "-v", &format!("{used}:/x")]);
+    plugin.lose(&used);
+    plugin.lose(&unused);
+    daemon.docker(&["volume", "inspect", &unused]).exits(1).says(&format!("get {unused}: no such volume"));
+    create(&unused).exits(0);
+    assert_eq!(daemon.docker(&["volume", "inspect", "-f", "{{.Labels.new}}", &unused]).ok(), "1");
+    create(&used).exits(1).says("the volume was not found in the driver").says("volume name must be unique");
+    daemon.docker(&["rm", "-f", &container]).exits(0);
+    daemon.docker(&["volume", "rm", "-f", &used]).exits(0);
+    create(&used).exits(0);
+    daemon.docker(&["volume", "rm", &used, &unused]).exits(0);
+}
+
+#[test]
 fn vol_18_a_plugin_that_is_away_is_told_and_keeps_nobody() {
     let daemon = Daemon::start(Options::default());
     if daemon.is_reference() {

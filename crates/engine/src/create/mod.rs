@@ -65,7 +65,8 @@ impl Engine {
 
         let mut undo = Undo::default();
         let name = self.reserve_name(name, &id, &mut undo)?;
-        self.store.create_layer(&id, Some(image.id))?;
+        let limit = validate::layer_limit(&planned.host)?;
+        self.store.create_limited_layer(&id, Some(image.id), limit)?;
         undo.push({
             let (store, id) = (self.store.clone(), id.clone());
             move || store.remove_layer(&id).map_err(Error::from)

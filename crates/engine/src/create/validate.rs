@@ -20,10 +20,24 @@ pub(super) fn check(config: &ContainerConfig, host: &mut HostConfig, cpus: usize
     if !matches!(host.runtime.as_str(), "" | "gantry" | "runc" | "io.containerd.runc.v2") {
         return Err(Invalid::Runtime(host.runtime.clone()).into());
     }
-    if !host.storage_opt.is_empty() {
-        return Err(Invalid::Unsupported("--storage-opt").into());
-    }
+    layer_limit(host)?;
     Ok(warnings)
+}
+
+/// The bytes that the container may write, of `--storage-opt size=`; 0 for no limit.
+///
+/// # Errors
+/// [`Invalid::StorageOption`].
+pub(super) fn layer_limit(host: &HostConfig) -> Result<u64, Error> {
+    let mut limit = 0;
+    for (key, value) in &host.storage_opt {
+        let refused = |reason: String| Invalid::StorageOption { key: key.clone(), reason };
+        if !key.eq_ignore_ascii_case("size") {
+            return Err(refused("unknown option: there is only size".to_owned()).into());
+        }
+        limit = types::parse_size(value, 1024).map_err(|error| refused(error.to_string()))?;
+    }
+    Ok(limit)
 }
 
 /// Writes Docker's defaults into the limits.

@@ -54,6 +54,14 @@ pub enum Invalid {
         /// What would do.
         kinds: &'static str,
     },
+    /// An option of the storage driver that it does not have, or not so.
+    #[error("--storage-opt {key}: {reason}")]
+    StorageOption {
+        /// Its name.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Memory below the least a container can start with.
     #[error("Minimum memory limit allowed is 6MB")]
     MemoryTooSmall,

@@ -206,7 +206,11 @@ impl Store {
         })?;
         if there.is_none() {
             // It has gone without a word to us.
-            plugins.records().remove(name)?;
+            let mut records = plugins.records();
+            if records.get(name).is_some_and(|record| record.mounts.values().any(|holder| !holder.is_empty())) {
+                return Err(Error::VolumeLost { name: name.clone(), driver: volume.driver });
+            }
+            records.remove(name)?;
             return Ok(None);
         }
         if !request.driver.is_empty() && request.driver != volume.driver {

@@ -8,10 +8,12 @@ mod life;
 mod limits;
 mod mapped;
 mod network;
+mod quota;
 mod stats;
 mod system;
 
 pub use daemon::{Daemon, Programs};
+pub use quota::IMAGE as QUOTA_IMAGE;
 
 use std::process::Command;
 use std::time::Instant;
@@ -46,6 +48,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("privileged_may_everything", devices::privileged_may_everything),
     ("bridge_carries", network::bridge_carries),
     ("wires_carry", network::wires_carry),
+    ("project_quotas_hold", quota::project_quotas_hold),
     ("mapped_containers_work", mapped::mapped_containers_work),
 ];
 
