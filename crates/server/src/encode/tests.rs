@@ -216,7 +216,6 @@ fn container_inspect_is_dockers() {
         log_path: directory.join(format!("{ID}-json.log")),
         networks: networks(),
         ports: BTreeMap::new(),
-        stale_binds: Vec::new(),
         sandbox_key: "/run/docker/netns/95374a4b244a".into(),
         sandbox_id: SANDBOX.to_owned(),
         graph_driver: map(&[
