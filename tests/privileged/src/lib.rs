@@ -34,6 +34,7 @@
 //! | `isolated` | an engine in a network of its own                                |
 //! | `neighbour` | dockerd on a machine of its own with a neighbour             |
 //! | `names`    | name servers and questions to them, message by message           |
+//! | `volumes`  | volumes, looked at from the host                                |
 //! | `wait`     | waiting for a condition with a bound                             |
 //! | `wire`     | bridges, cables and machines that a test makes by hand           |
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
@@ -70,6 +71,7 @@ pub mod small_disk;
 pub mod stub;
 pub mod terminal;
 pub mod tmux;
+pub mod volumes;
 pub mod volumes_served;
 mod wait;
 pub mod wire;
