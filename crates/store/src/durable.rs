@@ -52,6 +52,10 @@ impl Flusher {
         let ours = |mark: &PathBuf| fs::read_to_string(mark).is_ok_and(|text| text == boot);
         let (written, lost): (HashSet<PathBuf>, HashSet<PathBuf>) = all.partition(ours);
         forget(paths, &lost)?;
+        // A daemon that was killed between a mark and its layer's record left a mark of nothing.
+        let recorded = |mark: &PathBuf| mark.file_name().is_some_and(|name| paths.layer_records().join(name).exists());
+        let (written, stray): (HashSet<PathBuf>, HashSet<PathBuf>) = written.into_iter().partition(recorded);
+        stray.iter().try_for_each(|mark| remove(mark, |mark| fs::remove_file(mark)))?;
         let queue = Mutex::new(Queue { written, ..Queue::default() });
         let flusher = Self(Arc::new(Shared { root: paths.root().to_owned(), marks, boot, queue }));
         flusher.flush_later();
@@ -301,8 +305,11 @@ mod tests {
         let paths = store.0.paths.clone();
         drop(store);
         list(&paths.unsynced()).iter().for_each(|mark| fs::remove_file(paths.unsynced().join(mark)).expect("mark"));
-        // A daemon that was killed loses nothing.
+        // A daemon that was killed loses nothing, but for the mark of a layer that it had not recorded yet.
+        let stray = paths.unsynced().join("a".repeat(64));
+        fs::write(&stray, boot()).expect("mark");
         let store = open(directory.path());
+        assert!(!stray.exists());
         assert!(store.image(&new).is_ok());
         drop(store);
         fs::write(paths.unsynced().join(chain.hex()), "another boot").expect("mark");
