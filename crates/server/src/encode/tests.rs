@@ -201,6 +201,7 @@ fn container_inspect_is_dockers() {
     let layer = "/var/lib/docker/overlay2/38bc95edd333c5cf85d1735d2218451ac729448df21f51dc99e9dffb28dbfacb";
     let base = "/var/lib/docker/overlay2/a720b3eb152a01f08881ff8c8956b40172a6a2a576e9a0761a4c3d1ce76e4ac4/diff";
     let details = ContainerDetails {
+        stale_binds: Vec::new(),
         links: Vec::new(),
         spec: spec(vec![bind_point("/m2", ""), volume_point(), bind_point("/mnt", "ro"), tmpfs_point()]),
         name: "web".to_owned(),
