@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use store::{Volume, VolumeDraft};
+use sys::allocator::TrimBehind;
 use tokio::sync::mpsc;
 
 use crate::engine::Engine;
@@ -45,6 +46,7 @@ impl Engine {
         let (engine, name) = (Arc::clone(self), name.to_owned());
         let (mut writer, content) = ChannelWriter::checked();
         tokio::task::spawn_blocking(move || {
+            let _trim = TrimBehind::default();
             let result = match &draft {
                 Some(draft) => draft.backup(&mut writer),
                 None => engine.store.backup_volume(&name, &mut writer),
@@ -75,6 +77,7 @@ impl Engine {
     ) -> Result<RestoredVolume, Error> {
         let (engine, name) = (Arc::clone(self), name.to_owned());
         self.blocking(move || {
+            let _trim = TrimBehind::default();
             let result = engine.restore_archive(&name, replace, &mut archive);
             if result.is_err() {
                 drop(io::copy(&mut archive.take(REST), &mut io::sink()));
