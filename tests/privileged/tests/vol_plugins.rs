@@ -182,6 +182,32 @@ fn vol_18_what_a_plugin_refuses_leaves_no_trace() {
 }
 
 #[test]
+fn vol_18_a_plugin_s_volume_is_copied_and_stays_the_plugin_s() {
+    let daemon = Daemon::shared();
+    if daemon.is_reference() {
+        // It has none of these commands.
+        return;
+    }
+    daemon.image(Fixture::Busybox);
+    let plugin = Plugin::volumes();
+    let (name, copy) = (daemon.name("vol"), daemon.name("vol"));
+    daemon.docker(&["volume", "create", "-d", &plugin.name, "-o", "rack=7", "--label", "l=1", &name]).exits(0);
+    daemon.docker(&busybox(&["-v", &format!("{name}:/x")], "echo kept > /x/file")).exits(0);
+    daemon.gantry(&["volume", "clone", &name, &copy]).exits(0);
+    let shown = daemon.docker(&["volume", "inspect", "-f", "{{.Driver}} {{.Labels.l}} {{.Options}}", &copy]);
+    assert_eq!(shown.ok(), "local 1 map[]");
+    assert_eq!(daemon.docker(&busybox(&["-v", &format!("{copy}:/x")], "cat /x/file")).ok(), "kept");
+    daemon.gantry(&["volume", "size", &name]).exits(0);
+    let own = format!("{name}: the volume belongs to the driver \"{}\"", plugin.name);
+    let other = daemon.name("vol");
+    daemon.gantry(&["volume", "rename", &name, &other]).exits(1).says(&format!("rename {own}"));
+    daemon.gantry(&["volume", "restore", "--force", "--from", &copy, &name]).exits(1).says(&format!("restore {own}"));
+    daemon.gantry(&["volume", "rename", &copy, &name]).exits(1).says("a volume of this name exists");
+    assert_eq!(plugin.mounts()[&name], 0);
+    daemon.docker(&["volume", "rm", &name, &copy]).exits(0);
+}
+
+#[test]
 fn vol_18_a_volume_that_its_plugin_has_lost_is_told() {
     let daemon = Daemon::shared();
     daemon.image(Fixture::Busybox);
