@@ -108,7 +108,9 @@ pub(crate) fn adopt_all(engine: &Arc<Engine>, mut found: Vec<Found>) {
     adopt_volumes(engine, &found);
     found.sort_by_key(|container| container.spec.created);
     for container in found {
-        adopt(engine, container);
+        if !finish_removal(engine, &container) {
+            adopt(engine, container);
+        }
     }
     resume(engine);
 }
@@ -152,6 +154,20 @@ fn adopt_volumes(engine: &Engine, found: &[Found]) {
     };
     let held: Vec<(String, String)> = alive.flat_map(used).collect();
     engine.store.adopt_volumes(&held);
+}
+
+/// Goes on with the removal of a container that a killed daemon had begun. Returns whether it is gone.
+fn finish_removal(engine: &Engine, found: &Found) -> bool {
+    let Some(removing) = found.status.removing.filter(|_| !matches!(found.run, Run::Alive(_))) else { return false };
+    let container = found.spec.id.as_str();
+    match engine.remove_files(&found.spec, removing.volumes) {
+        Ok(()) => tracing::info!(container, "removed: an earlier daemon had begun to"),
+        Err(error) => {
+            tracing::error!(container, error = &error as &dyn std::error::Error, "not removed, as was begun");
+            return false;
+        }
+    }
+    true
 }
 
 fn adopt(engine: &Arc<Engine>, found: Found) {

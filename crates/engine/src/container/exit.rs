@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use super::actor::Actor;
 use super::command::StartKind;
 use super::restart::{self, Ended};
-use super::status::Status;
+use super::status::{Removing, Status};
 use crate::error::{Error, StateConflict};
 use crate::model::{ContainerState, ExitInfo, RestartPolicy};
-use crate::start;
+use crate::{records, start};
 
 /// What ended a run.
 #[derive(Clone, Copy, Debug)]
@@ -181,8 +181,17 @@ impl Actor {
         }
         self.restart_at = None;
         self.status.send_modify(|status| status.leaving = true);
+        let removing = Some(Removing { volumes });
+        let begun = Status { removing, ..self.status.borrow().clone() };
+        records::rewrite(&self.engine.paths.state(&self.container.spec.id), &begun)?;
         let (engine, container) = (Arc::clone(&self.engine), Arc::clone(&self.container));
-        self.engine.blocking(move || engine.remove_files(&container.spec, volumes)).await?;
+        let removed = self.engine.blocking(move || engine.remove_files(&container.spec, volumes)).await;
+        if let Err(error) = removed {
+            // Without its layer it can only go; the next removal, or the next daemon, goes on.
+            let whole = self.engine.store.rootfs(&self.container.spec.id).is_ok();
+            self.update(|status| status.removing = removing.filter(|_| !whole));
+            return Err(error);
+        }
         self.engine.containers.remove(&self.container);
         self.engine.execs.forget(&self.container.spec.id);
         self.engine.links.forget(&self.container.spec.id);

@@ -49,12 +49,22 @@ pub struct Status {
     /// When the last run that ended did so; `inspect` tells it of a container that runs again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<jiff::Timestamp>,
+    /// Its removal has begun, so that a daemon that starts goes on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removing: Option<Removing>,
     /// It is about to be removed; stays when that fails.
     #[serde(skip)]
     pub leaving: bool,
     /// The container is gone; the last value watchers see.
     #[serde(skip)]
     pub removed: bool,
+}
+
+/// What goes with a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removing {
+    /// Its anonymous volumes too.
+    pub volumes: bool,
 }
 
 impl Status {
@@ -84,6 +94,7 @@ impl Status {
             held: false,
             out_of_memory: 0,
             finished_at: None,
+            removing: None,
             leaving: false,
             removed: false,
         }
