@@ -47,6 +47,13 @@ struct Garbage {
     images: Vec<(ImageId, u64)>,
 }
 
+impl Garbage {
+    /// What images take when it is gone.
+    fn left(&self) -> u64 {
+        self.size.saturating_sub(self.freed)
+    }
+}
+
 /// What `keep` says.
 enum Keep {
     /// Of its names, with or without digest, or of its id, with or without `sha256:`.
@@ -146,8 +153,8 @@ impl Engine {
         if freed > 0 {
             self.prune_event(crate::model::EventKind::Image, freed);
         }
-        if plan.size - plan.freed > *max_size {
-            let size = plan.size - plan.freed;
+        let size = plan.left();
+        if size > *max_size {
             tracing::debug!(size, max_size, "images take more than their budget; tags and containers hold the rest");
         }
     }
@@ -181,7 +188,7 @@ impl Engine {
         let rehearsal = self.store.rehearse();
         garbage.size += rehearsal.size();
         for (digest, bytes) in self.store.idle_partials() {
-            if garbage.size - garbage.freed <= budget {
+            if garbage.left() <= budget {
                 return garbage;
             }
             garbage.freed += bytes;
@@ -200,7 +207,7 @@ fn plan_images(mut garbage: Garbage, mut rehearsal: Rehearsal, budget: u64, rule
     let (stays, users, last_used) = rules;
     let mut times: HashMap<ImageId, SystemTime> = HashMap::new();
     let mut refused: HashSet<ImageId> = HashSet::new();
-    while garbage.size - garbage.freed > budget {
+    while garbage.left() > budget {
         let parents: HashSet<ImageId> = rehearsal.images().filter_map(|image| image.parent).collect();
         let free = rehearsal.images().filter(|image| {
             image.repo_tags.is_empty()
