@@ -1,19 +1,15 @@
 //! The daemon killed with SIGKILL while containers, images and volumes come and go: afterwards the records agree with
 //! what is on the disk, every byte of it is accounted for, and nothing is left that nobody owns.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::archive::Layer;
 use crate::daemon::Daemon;
 use crate::http::{Connection, Request};
+use crate::killed;
 use crate::random::Random;
 use crate::until;
 
-/// Clients that change things at the same time.
-const CLIENTS: u64 = 3;
 /// Names that are used again and again, of each kind.
 const NAMES: u64 = 4;
 /// Bytes are counted at the end of so many rounds.
@@ -26,22 +22,7 @@ pub fn run(daemon: &Daemon, rounds: u32, seed: u64) {
     let mut random = Random::new(seed);
     let mut seen = [false; 3];
     for round in 1..=rounds {
-        let stop = AtomicBool::new(false);
-        let delay = Duration::from_millis(5 + random.below(400));
-        std::thread::scope(|scope| {
-            for _ in 0..CLIENTS {
-                let (stop, mut random) = (&stop, Random::new(random.next()));
-                let socket = daemon.socket();
-                scope.spawn(move || {
-                    let mut api = Connection::new(&socket);
-                    while !stop.load(Ordering::Relaxed) && step(&mut api, &mut random).is_ok() {}
-                });
-            }
-            std::thread::sleep(delay);
-            daemon.kill();
-            stop.store(true, Ordering::Relaxed);
-        });
-        daemon.launch();
+        killed::round(daemon, &mut random, 400, step);
         let what = format!("round {round}, seed {seed}");
         demand_whole(daemon, &what);
         let made = [&["ps", "-aqf", "name=c"][..], &["images", "-qf", "reference=made*"], &["volume", "ls", "-q"]];

@@ -53,6 +53,7 @@ pub mod http;
 pub mod hub;
 pub mod images;
 pub mod isolated;
+mod killed;
 pub mod load;
 pub mod machines;
 pub mod names;

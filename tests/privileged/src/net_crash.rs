@@ -1,20 +1,16 @@
 //! The daemon killed with SIGKILL in the middle of changes of networks, over and over: afterwards the kernel has what
 //! the records say.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::daemon::Daemon;
 use crate::http::Connection;
+use crate::killed;
 use crate::net_state::{NetState, quiet_port};
 use crate::random::Random;
 
 const CONTAINERS: u64 = 5;
 const NETWORKS: u64 = 3;
-/// Clients that change things at the same time.
-const CLIENTS: u64 = 3;
 
 /// Kills and restarts the daemon `rounds` times; panics when kernel and records disagree. The same seed does the same
 /// requests, though not at the same moments.
@@ -23,22 +19,7 @@ pub fn run(daemon: &Daemon, rounds: u32, seed: u64) {
     prepare(daemon, &ports);
     let mut random = Random::new(seed);
     for round in 1..=rounds {
-        let stop = AtomicBool::new(false);
-        let delay = Duration::from_millis(5 + random.below(250));
-        std::thread::scope(|scope| {
-            for _ in 0..CLIENTS {
-                let (stop, mut random) = (&stop, Random::new(random.next()));
-                let socket = daemon.socket();
-                scope.spawn(move || {
-                    let mut api = Connection::new(&socket);
-                    while !stop.load(Ordering::Relaxed) && step(&mut api, &mut random).is_ok() {}
-                });
-            }
-            std::thread::sleep(delay);
-            daemon.kill();
-            stop.store(true, Ordering::Relaxed);
-        });
-        daemon.launch();
+        killed::round(daemon, &mut random, 250, step);
         NetState::demand_agreement(daemon, &ports, &format!("round {round}, seed {seed}"));
     }
     daemon.docker(&["ps", "-q"]).exits(0);
