@@ -75,7 +75,9 @@ fn volumes_come_and_go() {
     }
     let options = BTreeMap::from([("size".to_owned(), "1".to_owned())]);
     let error = store.create_volume(VolumeRequest { options, ..request("opts") }).unwrap_err();
-    assert_eq!(error.to_string(), "create opts: quota size requested but no quota support");
+    // What is missing follows, and depends on the machine.
+    let text = error.to_string();
+    assert!(text.starts_with("create opts: quota size requested but no quota support: "), "{text}");
     drop(store);
     let store = fixture.open(DriverChoice::Auto);
     assert_eq!(store.volumes().len(), 2);
