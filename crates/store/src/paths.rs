@@ -131,6 +131,21 @@ impl Paths {
         self.image_metadata_all().join(id.hex())
     }
 
+    /// The directories that hold records and blobs by name, and are there from the start.
+    pub(crate) fn record_directories(&self) -> [PathBuf; 9] {
+        [
+            self.blobs(),
+            self.partials(),
+            self.diffid_by_digest(),
+            self.v2metadata_by_diffid(),
+            self.image_contents(),
+            self.image_metadata_all(),
+            self.layer_records(),
+            self.layer_records_tmp(),
+            self.mounts(),
+        ]
+    }
+
     pub(crate) fn layer_records(&self) -> PathBuf {
         self.image.join("layerdb/sha256")
     }

@@ -141,17 +141,7 @@ impl Store {
         driver::prepare(driver, &paths)?;
         driver::backing_device(root, &paths.volumes())?;
         driver::make_directory_all(paths.image_root(), 0o700)?;
-        for directory in [
-            paths.blobs(),
-            paths.partials(),
-            paths.diffid_by_digest(),
-            paths.v2metadata_by_diffid(),
-            paths.image_contents(),
-            paths.image_metadata_all(),
-            paths.layer_records(),
-            paths.layer_records_tmp(),
-            paths.mounts(),
-        ] {
+        for directory in paths.record_directories() {
             fs::create_dir_all(&directory).map_err(|source| Error::io("mkdir", &directory, source))?;
         }
         let flusher = Flusher::open(&paths)?;

@@ -240,26 +240,16 @@ impl Store {
     /// What below `image` is not of one thing.
     fn record_directory(&self, path: &Path) -> Owner {
         let paths = &self.0.paths;
-        let places = [paths.removed().join("0"), paths.removed().join("1")];
+        let (places, unsynced) = ([paths.removed().join("0"), paths.removed().join("1")], paths.unsynced());
         if places.iter().any(|place| below(path, place).is_some()) {
             return Owner::Removed;
         }
         if path == paths.repositories() {
             return Owner::Engine("the names of all images");
         }
-        let known = [
-            paths.blobs(),
-            paths.partials(),
-            paths.diffid_by_digest(),
-            paths.v2metadata_by_diffid(),
-            paths.image_contents(),
-            paths.image_metadata_all(),
-            paths.layer_records(),
-            paths.layer_records_tmp(),
-            paths.mounts(),
-            paths.unsynced(),
-        ];
-        let known = known.iter().chain(&places).any(|directory| directory.starts_with(path));
+        let records = paths.record_directories();
+        let mut known = records.iter().chain(&places).chain([&unsynced]);
+        let known = known.any(|directory| directory.starts_with(path));
         if known { Owner::Engine("a directory of the records of images and layers") } else { Owner::Nobody }
     }
 }

@@ -99,6 +99,22 @@ fn a_volume_that_was_taken_away_is_told_and_can_be_removed() {
     }
 }
 
+#[test]
+fn a_container_whose_records_were_taken_away_can_be_removed() {
+    let daemon = Daemon::shared();
+    if daemon.is_reference() {
+        return; // Its records are elsewhere.
+    }
+    for client in daemon.clients() {
+        let name = daemon.name("bare");
+        let id = client.run(&["create", "--name", &name, "-v", "/v", "busybox"]).ok().to_owned();
+        fs::remove_dir_all(daemon.data_root().join("containers").join(&id)).unwrap();
+        client.run(&["rm", "-v", &name]).ok();
+        client.run(&["inspect", &name]).exits(1);
+    }
+    whole(daemon);
+}
+
 fn disk(stem: &str, megabytes: u64) -> Option<(SmallDisk, PathBuf)> {
     let place = std::env::temp_dir().join(format!("gt{stem}{}", std::process::id()));
     SmallDisk::new(&place, megabytes).map(|disk| (disk, place))

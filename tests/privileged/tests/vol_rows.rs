@@ -286,16 +286,8 @@ fn vol_19_a_container_that_is_only_there_for_its_data() {
 }
 
 #[test]
-fn vol_20_volumes_are_taken_over_from_a_stopped_container_and_from_users_of_it() {
-    a_chain_of_users(Daemon::shared());
-}
-
-#[test]
-fn vol_21_volumes_are_taken_over_in_a_chain() {
-    a_chain_of_users(Daemon::shared());
-}
-
-fn a_chain_of_users(daemon: &Daemon) {
+fn vol_20_21_volumes_are_taken_over_from_a_stopped_container_and_in_a_chain() {
+    let daemon = Daemon::shared();
     for client in daemon.clients() {
         let [data, db1, db3] = ["dbdata", "db1", "db3"].map(|stem| daemon.name(stem));
         client.run(&["create", "--name", &data, "-v", "/dbdata", "busybox"]).ok();
@@ -356,16 +348,8 @@ fn vol_23_the_last_user_takes_the_volume_along() {
 }
 
 #[test]
-fn vol_24_a_backup_by_tar() {
-    there_and_back(Daemon::shared());
-}
-
-#[test]
-fn vol_25_a_restore_by_tar() {
-    there_and_back(Daemon::shared());
-}
-
-fn there_and_back(daemon: &Daemon) {
+fn vol_24_25_there_and_back_by_tar() {
+    let daemon = Daemon::shared();
     for client in daemon.clients() {
         let [test, other] = ["test", "other"].map(|stem| daemon.name(stem));
         let backup = daemon.scratch(&daemon.name("backup"));

@@ -183,12 +183,17 @@ impl Actor {
         self.status.send_modify(|status| status.leaving = true);
         let removing = Some(Removing { volumes });
         let begun = Status { removing, ..self.status.borrow().clone() };
-        records::rewrite(&self.engine.paths.state(&self.container.spec.id), &begun)?;
+        let record = self.engine.paths.state(&self.container.spec.id);
+        match records::rewrite(&record, &begun) {
+            // Somebody took the records away; the rest can go all the same.
+            Err(_) if !record.exists() => {}
+            written => written?,
+        }
         let (engine, container) = (Arc::clone(&self.engine), Arc::clone(&self.container));
         let removed = self.engine.blocking(move || engine.remove_files(&container.spec, volumes)).await;
         if let Err(error) = removed {
             // Without its layer it can only go; the next removal, or the next daemon, goes on.
-            let whole = self.engine.store.rootfs(&self.container.spec.id).is_ok();
+            let whole = self.engine.store.container_layers().contains(&self.container.spec.id);
             self.update(|status| status.removing = removing.filter(|_| !whole));
             return Err(error);
         }
